@@ -1,0 +1,18 @@
+import type { BlockRequest } from './request.ts';
+
+/** Something that takes block requests: an attached AoE volume, or memory in a test. */
+export interface BlockDevice {
+  /** As people write it, e.g. `e10.3`. */
+  readonly name: string;
+  /** Size in 512-byte sectors; never changes by itself while the device is attached. */
+  readonly sectors: number;
+  readonly readOnly: boolean;
+  /** A trim reaches the target. Where false, TRIM is not offered to clients. */
+  readonly canTrim: boolean;
+
+  /**
+   * Takes a request that lies inside the device. The answer comes through `request.owner.completed`, possibly before this
+   * returns. Flush is always accepted: a target that can't flush acknowledges it at once, and the volume says so elsewhere.
+   */
+  submit(request: BlockRequest): void;
+}
