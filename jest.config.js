@@ -1,0 +1,13 @@
+/** Jest runs the JavaScript that tsc emits (dist/), as ES modules and untransformed: what is tested is what is shipped. */
+export default {
+  rootDir: 'dist',
+  testMatch: ['<rootDir>/test/**/*.test.js'],
+  testEnvironment: 'node',
+  transform: {},
+  // Two processes are enough for the everyday gate on a small machine; tests with a network namespace of their own don't collide.
+  maxWorkers: 2,
+  testTimeout: 20_000,
+  // A test that leaves a socket or process behind is worth a message, not a hanging gate: tools/run ends the job with Jest's own result.
+  reporters: ['default', '<rootDir>/test/support/reporter.js'],
+  injectGlobals: false,
+};
