@@ -1,0 +1,79 @@
+/**
+ * What `npm run <job>` does.
+ *
+ * Each job: `debianPackages(args)` that it needs, whether it `runsWithoutPackages`, whether to `build` first, and the `commands(args)`
+ * to run one after the other until one fails.
+ */
+
+const DEMO_PACKAGES = ['iproute2', 'e2fsprogs', 'util-linux', 'libnbd-bin'];
+const TEST_PACKAGES = [
+  ...DEMO_PACKAGES,
+  'vblade',
+  'fio',
+  'nbdkit',
+  'tgt',
+  'qemu-utils',
+  'qemu-block-extra',
+  'tshark',
+  'strace',
+  'gcc',
+  'libc6-dev',
+];
+
+const nothing = () => [];
+const node = (...args) => ({ file: 'node', args });
+const binary = (name, ...args) => node(`node_modules/.bin/${name}`, ...args);
+
+/** Jest has no other way to load ES modules; the warning about it says nothing new. */
+const JEST_ENVIRONMENT = { NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning' };
+
+export const JOBS = {
+  build: { debianPackages: nothing, build: true, commands: nothing },
+
+  test: {
+    debianPackages: () => TEST_PACKAGES,
+    runsWithoutPackages: true,
+    build: true,
+    // Formatting, linting and the house rules are tests too: test/tidy/.
+    commands: (args) => [{ ...node('node_modules/jest/bin/jest.js', ...args), environment: JEST_ENVIRONMENT }],
+  },
+
+  demo: {
+    debianPackages: (args) => (targetOf(args) === 'vblade' ? [...DEMO_PACKAGES, 'vblade'] : DEMO_PACKAGES),
+    build: true,
+    commands: (args) => [node('dist/src/main.js', 'demo', ...args)],
+  },
+
+  'aoe-csi': { debianPackages: nothing, build: true, commands: (args) => [node('dist/src/main.js', ...args)] },
+
+  simulate: {
+    debianPackages: nothing,
+    build: true,
+    commands: (args) => [node('dist/test/simulation/simulate.js', ...args)],
+  },
+
+  bench: {
+    debianPackages: () => TEST_PACKAGES,
+    build: true,
+    commands: (args) => [node('dist/bench/main.js', ...args)],
+  },
+
+  lint: { debianPackages: nothing, build: false, commands: (args) => [binary('oxlint', '--type-aware', ...args)] },
+  format: { debianPackages: nothing, build: false, commands: (args) => [binary('prettier', '--write', ...filesOrAll(args))] },
+  'format:check': {
+    debianPackages: nothing,
+    build: false,
+    commands: (args) => [binary('prettier', '--check', ...filesOrAll(args))],
+  },
+};
+
+/** The value of `--target X` or `--target=X`. */
+function targetOf(args) {
+  const index = args.findIndex((argument) => argument === '--target' || argument.startsWith('--target='));
+  if (index < 0) return undefined;
+  return args[index].startsWith('--target=') ? args[index].slice('--target='.length) : args[index + 1];
+}
+
+function filesOrAll(args) {
+  return args.length > 0 ? args : ['.'];
+}
