@@ -57,7 +57,7 @@ function fetchNode(cache, home, integrity) {
     }
     try {
       renameSync(unpacked, home);
-    } catch (error) {
+    } catch {
       // Another run was faster (then its copy will do), or a damaged copy is in the way.
       if (!answersWithVersion(home)) {
         rmSync(home, { recursive: true, force: true });
