@@ -89,6 +89,7 @@ export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_RUNNING = 0x40;
 export const ARPHRD_ETHER = 1;
+export const ARPHRD_LOOPBACK = 772;
 export const IFNAMSIZ = 16;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;

@@ -11,7 +11,9 @@ import { SystemError, type Advice } from './errno.ts';
 const libc = koffi.load(null);
 
 if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
-  throw new Error(`aoe-csi runs on Linux on x64 or arm64, not on ${process.platform} ${process.arch}: its structure layouts are known there only`);
+  throw new Error(
+    `aoe-csi runs on Linux on x64 or arm64, not on ${process.platform} ${process.arch}: its structure layouts are known there only`,
+  );
 }
 export const ARCHITECTURE: 'x64' | 'arm64' = process.arch;
 
@@ -84,8 +86,6 @@ export const fallocate = bind<(fd: Fd, mode: number, position: number, sizeBytes
   INT,
   ...[FD, INT, OFFSET, OFFSET],
 );
-// ioctl is variadic in C; with integer and pointer arguments the calling conventions of x64 and arm64 Linux make no difference.
-export const ioctl = bind<(fd: Fd, request: number, argument: Address) => number>('ioctl', INT, FD, 'uint64_t', ADDRESS);
 export const close = bind<(fd: Fd) => number>('close', INT, FD);
 
 // Cold.
@@ -113,12 +113,22 @@ export const getsockopt = bind<(fd: Fd, level: number, option: number, value: Me
   INT,
   ...[FD, INT, INT, BUFFER, BUFFER],
 );
-export const sendto = bind<
-  (fd: Fd, bytes: Memory, sizeBytes: number, flags: number, name: Memory, nameBytes: number) => number
->('sendto', SSIZE, FD, BUFFER, SIZE, INT, BUFFER, UINT);
+export const sendto = bind<(fd: Fd, bytes: Memory, sizeBytes: number, flags: number, name: Memory, nameBytes: number) => number>(
+  'sendto',
+  SSIZE,
+  FD,
+  BUFFER,
+  SIZE,
+  INT,
+  BUFFER,
+  UINT,
+);
 export const recvfrom = bind<
   (fd: Fd, bytes: Memory, sizeBytes: number, flags: number, name: Memory, nameBytes: Memory) => number
 >('recvfrom', SSIZE, FD, BUFFER, SIZE, INT, BUFFER, BUFFER);
+/** As `sendmsg` and `recvmsg`, on a Buffer that holds the message header and all that it points to. */
+export const sendmsgBuffer = bind<(fd: Fd, message: Memory, flags: number) => number>('sendmsg', SSIZE, FD, BUFFER, INT);
+export const recvmsgBuffer = bind<(fd: Fd, message: Memory, flags: number) => number>('recvmsg', SSIZE, FD, BUFFER, INT);
 export const epollCreate1 = bind<(flags: number) => Fd>('epoll_create1', FD, INT);
 export const epollCtl = bind<(fd: Fd, operation: number, target: Fd, event: Address) => number>(
   'epoll_ctl',
@@ -126,6 +136,8 @@ export const epollCtl = bind<(fd: Fd, operation: number, target: Fd, event: Addr
   ...[FD, INT, FD, ADDRESS],
 );
 export const eventfd = bind<(initial: number, flags: number) => Fd>('eventfd', FD, UINT, INT);
+// ioctl is variadic in C; for integer and pointer arguments the calling conventions of x64 and arm64 Linux make no difference.
+export const ioctl = bind<(fd: Fd, request: number, argument: Memory) => number>('ioctl', INT, FD, 'uint64_t', BUFFER);
 export const flock = bind<(fd: Fd, operation: number) => number>('flock', INT, FD, INT);
 export const chmod = bind<(path: string, mode: number) => number>('chmod', INT, TEXT, UINT);
 
@@ -134,7 +146,10 @@ export function viewMemory(address: number, sizeBytes: number): ArrayBuffer {
   return koffi.view(address, sizeBytes);
 }
 
-/** Address of a Buffer's first byte. Valid while the caller holds the Buffer; only for Buffers from `Buffer.alloc`, which never move. */
+/**
+ * Address of a Buffer's first byte, for a pointer from one place in a Buffer to another: pass that same Buffer to the call, so that
+ * it lives through it. Memory of a Buffer never moves.
+ */
 export function addressOf(memory: Uint8Array): number {
   return Number(koffi.address(memory));
 }

@@ -11,7 +11,6 @@ import {
   BPF_RETURN,
   BPF_SHIFT_RIGHT,
   PACKET_BROADCAST,
-  PACKET_HOST,
   PACKET_MULTICAST,
   SKF_AD_INTERFACE_INDEX,
   SKF_AD_PACKET_TYPE,
@@ -108,7 +107,7 @@ function aoeFrameOf({ interfaceIndex, loopback }: FilterInterface): Step[] {
     jump(BPF_JUMP_EQUAL, interfaceIndex, NEXT, REJECT),
     load(BPF_LD_WORD_ABSOLUTE, SKF_AD_PACKET_TYPE),
     // HOST is 0, BROADCAST 1, MULTICAST 2, and those above are not for us.
-    jump(BPF_JUMP_GREATER_OR_EQUAL, (loopback ? PACKET_MULTICAST : Math.max(PACKET_HOST, PACKET_BROADCAST)) + 1, REJECT, NEXT),
+    jump(BPF_JUMP_GREATER_OR_EQUAL, (loopback ? PACKET_MULTICAST : PACKET_BROADCAST) + 1, REJECT, NEXT),
     load(BPF_LD_LENGTH, 0),
     jump(BPF_JUMP_GREATER_OR_EQUAL, ARGUMENT, NEXT, REJECT),
     load(BPF_LD_HALF_ABSOLUTE, ETHERTYPE),

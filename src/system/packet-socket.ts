@@ -27,7 +27,6 @@ import type { MessageBatch } from './message-batch.ts';
 import { encodeFilter, type FilterProgram } from './packet-filter.ts';
 import { setIntOption, setReceiveBuffer, setSendBuffer } from './socket-options.ts';
 import {
-  SOCK_FILTER_BYTES,
   SOCK_FPROG_BYTES,
   SOCK_FPROG_FILTER,
   SOCK_FPROG_LEN,
@@ -73,7 +72,7 @@ const OPEN_ADVICE = {
 export class PacketSocket {
   readonly fd: number;
   readonly interfaceIndex: number;
-  /** Bytes that the kernel granted; it counts its own overhead in them, about 0.8–2.3 KiB for a frame of any size. */
+  /** Bytes that the kernel granted. It charges a frame's whole buffer to them, not only its bytes. */
   readonly receiveBufferBytes: number;
   readonly sendBufferBytes: number;
 
@@ -140,12 +139,16 @@ export class PacketSocket {
   }
 }
 
+/** The program's header and its instructions stand in one Buffer, so that both live through the call. */
 function attachFilter(fd: number, filter: FilterProgram, attempt: string): void {
-  const instructions = encodeFilter(filter);
-  const program = Buffer.alloc(SOCK_FPROG_BYTES);
-  program.writeUInt16LE(instructions.length / SOCK_FILTER_BYTES, SOCK_FPROG_LEN);
-  program.writeBigUInt64LE(BigInt(addressOf(instructions)), SOCK_FPROG_FILTER);
-  orThrow(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program, program.length), 'setsockopt', `${attempt} with its frame filter`);
+  const program = Buffer.concat([Buffer.alloc(SOCK_FPROG_BYTES), encodeFilter(filter)]);
+  program.writeUInt16LE(filter.length, SOCK_FPROG_LEN);
+  program.writeBigUInt64LE(BigInt(addressOf(program) + SOCK_FPROG_BYTES), SOCK_FPROG_FILTER);
+  orThrow(
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program, SOCK_FPROG_BYTES),
+    'setsockopt',
+    `${attempt}: attach its frame filter`,
+  );
 }
 
 function linkLayerAddress(interfaceIndex: number): Buffer {

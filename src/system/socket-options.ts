@@ -1,10 +1,4 @@
-import {
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
-  SOL_SOCKET,
-} from './constants.ts';
+import { SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOL_SOCKET } from './constants.ts';
 import { getsockopt, orThrow, setsockopt } from './libc.ts';
 
 /** Sets an `int` option. Throws SystemError. */
