@@ -47,7 +47,7 @@ export class Logger {
 
   /** To standard error (never a file: a full disk or a held volume must not stop a storage daemon), unless a test says otherwise. */
   static create(level: LogLevel, stream: DestinationStream = destination({ dest: 2, sync: true })): Logger {
-    const options = { level, base: undefined, timestamp: stdTimeFunctions.isoTime, formatters: { level: levelByName } };
+    const options = { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: levelByName } };
     return new Logger(pino(options, stream), {});
   }
 
