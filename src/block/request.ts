@@ -57,8 +57,8 @@ export class BlockRequest {
   nextSector = 0;
   cursorChunk = NO_CHUNK;
   sectorsDone = 0;
-  phase = 0;
-  acceptedUs = 0;
+  fragmentsOut = 0;
+  flushing = false;
 
   /** Intrusive link of whatever queue the request stands in. */
   next: BlockRequest | undefined = undefined;
@@ -132,5 +132,20 @@ export class RequestQueue {
     request.next = undefined;
     this.length--;
     return request;
+  }
+
+  /** Takes a request out of the middle; answers whether it was here. */
+  remove(request: BlockRequest): boolean {
+    let previous: BlockRequest | undefined;
+    for (let at = this.#head; at !== undefined; previous = at, at = at.next) {
+      if (at !== request) continue;
+      if (previous === undefined) this.#head = at.next;
+      else previous.next = at.next;
+      if (this.#tail === at) this.#tail = previous;
+      at.next = undefined;
+      this.length--;
+      return true;
+    }
+    return false;
   }
 }

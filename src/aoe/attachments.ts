@@ -1,0 +1,184 @@
+import { STATUS_DEAD, STATUS_SHUTDOWN } from '../block/status.ts';
+import { formatMac, MAC_BROADCAST } from './address.ts';
+import type { Core } from './core.ts';
+import type { Exchanges } from './exchanges.ts';
+import { describeIdentity, identityMismatch } from './identity.ts';
+import { ATTACH_QUERY_US, ATTACH_SETTLE_US } from './limits.ts';
+import type { PathHealth } from './path-health.ts';
+import { STANDING_PROVEN, type Path } from './path.ts';
+import type { Replies } from './replies.ts';
+import { TARGET_ATTACHING, TARGET_DISCOVERED, TARGET_UP, type Target } from './target.ts';
+import { Volume, type VolumeOptions } from './volume.ts';
+
+/** Queries answered twice by one MAC that prove two targets behind it, when they are most of all. A few are duplicated frames. */
+const DOUBLE_ANSWERS_MIN = 2;
+const SETTLE_QUERIES = 4;
+
+/** The life of a volume: looked for, checked, used, given up. */
+export class Attachments {
+  readonly #core: Core;
+  readonly #exchanges: Exchanges;
+  readonly #health: PathHealth;
+  readonly #replies: Replies;
+
+  constructor(core: Core, exchanges: Exchanges, health: PathHealth, replies: Replies) {
+    this.#core = core;
+    this.#exchanges = exchanges;
+    this.#health = health;
+    this.#replies = replies;
+  }
+
+  /** Starts to look for the target. Ends with `attached` or `attachRefused`, or goes on until `detach`. */
+  attach(target: Target, options: VolumeOptions, nowUs: number): Volume {
+    const volume = new Volume(target, options);
+    volume.queryUs = nowUs;
+    target.volume = volume;
+    target.owner = undefined;
+    target.identity = undefined;
+    target.dead = false;
+    target.obstacle = 'no target answers at this address on the allowed interfaces';
+    this.#health.setState(target, TARGET_ATTACHING, '', nowUs);
+    for (const path of target.paths) {
+      path.doubleAnswers = 0;
+      path.queriesAnswered = 0;
+      path.reported = false;
+      if (path.port.up && volume.allows(path.port)) this.#health.begin(path, nowUs);
+    }
+    this.tick(target, volume, nowUs);
+    return volume;
+  }
+
+  /** A path of an attaching target has answered a query. */
+  seen(path: Path, volume: Volume, nowUs: number): void {
+    if (volume.ready || volume.settleUs !== Infinity) return;
+    volume.settleUs = nowUs + ATTACH_SETTLE_US;
+    volume.queryUs = nowUs;
+    path.target.obstacle = 'it answers discovery, but not IDENTIFY';
+  }
+
+  /** No new I/O; ends when what is under way has ended. `force` fails it instead of waiting. */
+  detach(target: Target, volume: Volume, force: boolean, nowUs: number): void {
+    volume.closing = true;
+    if (force) this.#replies.failAll(target, STATUS_SHUTDOWN, nowUs);
+    this.tick(target, volume, nowUs);
+  }
+
+  tick(target: Target, volume: Volume, nowUs: number): void {
+    if (volume.closing) {
+      if (target.requests > 0) return;
+      this.#end(target, nowUs);
+      this.#core.events.detached(target);
+      return;
+    }
+    if (!volume.ready) {
+      this.#look(target, volume, nowUs);
+      return;
+    }
+    const { deadUs } = volume.options;
+    if (deadUs > 0 && !target.dead && nowUs - target.downSinceUs >= deadUs) this.#giveUp(target, nowUs);
+  }
+
+  nextUs(target: Target, volume: Volume): number {
+    if (volume.closing) return Infinity;
+    if (!volume.ready) return Math.min(volume.queryUs, volume.settleUs);
+    const { deadUs } = volume.options;
+    return deadUs > 0 && !target.dead ? target.downSinceUs + deadUs : Infinity;
+  }
+
+  /** Whether the volume may use the interface changed. */
+  setOptions(target: Target, volume: Volume, options: VolumeOptions, nowUs: number): void {
+    volume.options = options;
+    for (const path of target.paths) {
+      const allowed = volume.allows(path.port);
+      if (!allowed && path.standing === STANDING_PROVEN) this.#health.begin(path, nowUs);
+      if (!allowed) this.#health.stop(path);
+      else if (path.port.up && path.standing !== STANDING_PROVEN && path.identify.idle) this.#health.begin(path, nowUs);
+    }
+    this.#health.update(target, nowUs);
+  }
+
+  /** Asks for the target until it answers; then listens a little longer for another one at the same address. */
+  #look(target: Target, volume: Volume, nowUs: number): void {
+    if (volume.settleUs <= nowUs && target.paths.some((path) => path.standing === STANDING_PROVEN)) {
+      this.#decide(target, volume, nowUs);
+      return;
+    }
+    if (volume.settleUs <= nowUs) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+    if (volume.queryUs > nowUs) return;
+    const known = target.paths.filter((path) => path.port.up && volume.allows(path.port));
+    for (const path of known) this.#exchanges.query(path);
+    for (const port of this.#core.ports) {
+      if (port?.up === true && volume.allows(port)) this.#exchanges.broadcast(port, MAC_BROADCAST, target.shelf, target.slot);
+    }
+    volume.queryUs = nowUs + (known.length > 0 ? ATTACH_SETTLE_US / SETTLE_QUERIES : ATTACH_QUERY_US);
+    if (known.length > 0 && volume.settleUs === Infinity) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+  }
+
+  #decide(target: Target, volume: Volume, nowUs: number): void {
+    const refusal = this.#refusal(target);
+    const { identity } = target;
+    if (refusal !== undefined || identity === undefined) {
+      this.#end(target, nowUs);
+      this.#core.events.attachRefused(target, refusal ?? 'it has no identity');
+      return;
+    }
+    volume.sectors = identity.sectors;
+    volume.lba48 = identity.lba48;
+    volume.canTrim = identity.trim;
+    volume.trimZeroes = identity.trim && identity.readZeroAfterTrim;
+    volume.flush = identity.flush;
+    volume.ready = true;
+    volume.settleUs = Infinity;
+    volume.queryUs = Infinity;
+    this.#health.setState(target, TARGET_UP, '', nowUs);
+    if (identity.flush === 'none') {
+      this.#core.events.notice(
+        'durability',
+        target.name,
+        `${target.name} offers no flush: a flush is acknowledged at once, and what survives a power loss is the target's own policy`,
+      );
+    }
+    this.#core.events.attached(volume);
+  }
+
+  /** Why the target can't be used although a path works. */
+  #refusal(target: Target): string | undefined {
+    const { identity } = target;
+    if (identity === undefined || identity.sectors === 0) return 'it reports a size of 0';
+    for (const path of target.paths) {
+      if (path.doubleAnswers >= DOUBLE_ANSWERS_MIN && path.doubleAnswers * 2 > path.queriesAnswered) {
+        return (
+          `two targets answer as ${target.name} from one MAC, ${formatMac(path.mac)} on ${path.port.name}; ` +
+          `stop one of them or give it another address`
+        );
+      }
+      if (path.found === undefined || path.mac === target.owner) continue;
+      if (identityMismatch(identity, path.found) !== undefined) {
+        return (
+          `two different disks answer as ${target.name}: ${describeIdentity(identity)} and, from ${formatMac(path.mac)} on ` +
+          `${path.port.name}, ${describeIdentity(path.found)}; give one of them another address or keep the interfaces apart`
+        );
+      }
+    }
+    return undefined;
+  }
+
+  /** `deadSeconds` have passed without an answer: held I/O fails, and new I/O too until something answers. */
+  #giveUp(target: Target, nowUs: number): void {
+    target.dead = true;
+    this.#core.events.notice(
+      'dead',
+      target.name,
+      `${target.name} has not answered for deadSeconds: ${String(target.requests)} held requests fail with an I/O error`,
+    );
+    this.#replies.failAll(target, STATUS_DEAD, nowUs);
+  }
+
+  #end(target: Target, nowUs: number): void {
+    for (const path of target.paths) this.#health.stop(path);
+    this.#health.setState(target, TARGET_DISCOVERED, '', nowUs);
+    target.volume = undefined;
+    target.owner = undefined;
+    target.downSinceUs = Infinity;
+  }
+}

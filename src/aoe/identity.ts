@@ -1,0 +1,20 @@
+/** What makes a disk the same disk: compared before I/O starts, and whenever its target may have been replaced. */
+import type { Identity } from './identify.ts';
+
+/**
+ * Why `found` can't be the disk `expected`, or undefined when it can. A firmware may be upgraded and a disk may grow: neither is a
+ * reason. A smaller one is: it would lose the end of the volume.
+ */
+export function identityMismatch(expected: Identity, found: Identity): string | undefined {
+  if (found.serial !== expected.serial || found.model !== expected.model) {
+    return `expected ${describeIdentity(expected)}; found ${describeIdentity(found)}`;
+  }
+  if (found.sectors < expected.sectors) {
+    return `the disk shrank from ${String(expected.sectors)} to ${String(found.sectors)} sectors`;
+  }
+  return undefined;
+}
+
+export function describeIdentity(identity: Identity): string {
+  return `serial "${identity.serial}", model "${identity.model}", ${String(identity.sectors)} sectors`;
+}

@@ -1,0 +1,69 @@
+/** Every bound and time constant of the engine, in one place. Times are microseconds. */
+
+/** Copies of frames that may be unanswered at once, over all targets: a power of two, because a tag's low bits index the table. */
+export const COPIES_MAX = 16_384;
+/** Pieces of requests that may be under way at once, over all targets. */
+export const FRAGMENTS_MAX = 8_192;
+/** Copies of one fragment whose late answers are still accepted; older ones are given up first. */
+export const COPIES_PER_FRAGMENT_MAX = 16;
+
+/** Targets remembered from discovery; further ones are counted and not taken up. */
+export const TARGETS_MAX = 16_384;
+/** Paths (local interface × target MAC) remembered per target. */
+export const PATHS_PER_TARGET_MAX = 16;
+export const PORTS_MAX = 32;
+
+/** Cap on unanswered frames per target unless the volume asks for less (the Linux driver's documented aoe_maxout). */
+export const MAX_OUTSTANDING_DEFAULT = 128;
+export const MAX_OUTSTANDING_LIMIT = 1_024;
+/** First congestion window of a path, in frames. */
+export const WINDOW_START = 8;
+
+/** Sectors in a frame before a full-size probe has passed both ways, and after large frames were lost. */
+export const SECTORS_UNPROVEN = 2;
+/** No frame carries more: the payload of a frame lies in one chunk. */
+export const FRAME_SECTORS_MAX = 127;
+
+export const RTO_INITIAL_US = 200_000;
+export const RTO_FLOOR_US = 20_000;
+export const RTO_CEILING_US = 4_000_000;
+/** Replies to later frames on the same path after which a frame counts as lost (RFC 5681's three). */
+export const REORDER_FRAMES_MIN = 3;
+export const REORDER_FRAMES_MAX = 64;
+/** Timeouts in a row without any answer after which a path is avoided, and a target without another path is probed instead. */
+export const TIMEOUTS_UNTIL_SUSPECT = 3;
+/** Timeouts of one fragment larger than SECTORS_UNPROVEN after which its path is taken to drop large frames. */
+export const LARGE_TIMEOUTS_UNTIL_STEP_DOWN = 2;
+/** Read replies shorter than asked for that are tried again before the request fails. */
+export const SHORT_REPLIES_MAX = 3;
+/** "Device unavailable" answers are polled this often. */
+export const UNAVAILABLE_POLL_US = 250_000;
+
+/** Probes of a silent target: first pause, doubled up to the longest. */
+export const PROBE_FIRST_US = 100_000;
+export const PROBE_LONGEST_US = 1_000_000;
+/** A payload size is given up after this many unanswered probes. */
+export const PAYLOAD_PROBES = 3;
+/** Payload below the best possible one is tried again after this long. */
+export const PAYLOAD_RETRY_US = 60_000_000;
+/** An attached target's configuration and identity are asked again this often. */
+export const REVERIFY_US = 30_000_000;
+/** Announcements closer together than this start one verification. */
+export const VERIFY_SPACING_US = 100_000;
+
+/** Broadcast discovery: bursts after an interface came up, then this often (plus up to a quarter of random jitter). */
+export const DISCOVER_INTERVAL_US = 60_000_000;
+export const DISCOVER_BURST_US: readonly number[] = [0, 200_000, 1_000_000];
+/** Directed queries for an address that an attach waits for. */
+export const ATTACH_QUERY_US = 200_000;
+/** After the first answer an attach listens this long for a second target on the same address. */
+export const ATTACH_SETTLE_US = 50_000;
+/** IDENTIFY requests for merely discovered targets that may be unanswered at once, and how often each is tried. */
+export const IDENTIFY_PARALLEL = 16;
+export const IDENTIFY_TRIES = 5;
+
+/**
+ * How long an unanswered copy of an acknowledged write may still arrive at its target. Overlapping new writes wait until it has
+ * been answered or this has passed (reference/aoe.md §6.2, "late duplicate write").
+ */
+export const QUARANTINE_US = 2_000_000;

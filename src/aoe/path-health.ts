@@ -1,0 +1,351 @@
+import type { Core } from './core.ts';
+import { formatMac } from './address.ts';
+import { ATA_STATUS_FAILURE, AOE_ERROR_BAD_ARGUMENT, AOE_ERROR_RESERVED, SECTOR_BYTES } from './constants.ts';
+import { EXCHANGE_IDENTIFY, EXCHANGE_READ } from './exchange.ts';
+import type { Exchanges } from './exchanges.ts';
+import { decodeIdentify, type Identity } from './identify.ts';
+import { describeIdentity, identityMismatch } from './identity.ts';
+import { ATA_COMMAND, ATA_DATA, ERROR } from './layout.ts';
+import {
+  PROBE_FIRST_US,
+  PROBE_LONGEST_US,
+  REVERIFY_US,
+  SECTORS_UNPROVEN,
+  TIMEOUTS_UNTIL_SUSPECT,
+  VERIFY_SPACING_US,
+} from './limits.ts';
+import { aoeErrorName } from './names.ts';
+import type { PayloadProbe } from './payload-probe.ts';
+import { STANDING_CONFLICT, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_UNPROVEN, type Path } from './path.ts';
+import type { PathWatcher, Recovery } from './recovery.ts';
+import {
+  TARGET_ATTACHING,
+  TARGET_DOWN,
+  TARGET_FENCED,
+  TARGET_MISMATCH,
+  TARGET_UP,
+  type Target,
+  type TargetState,
+} from './target.ts';
+
+/** An unattached target's identity has been learnt. */
+export interface IdentityListener {
+  identified(path: Path, identity: Identity): void;
+}
+
+/**
+ * Decides which paths take I/O. A path is asked who it is (IDENTIFY), then for a small read; only then is it proven. The same is
+ * done whenever the target may have been replaced: after its announcement, after silence, after the interface was down. Until then
+ * I/O is held, never failed and never sent to a disk that might be a stranger's.
+ */
+export class PathHealth implements PathWatcher {
+  readonly #core: Core;
+  readonly #recovery: Recovery;
+  readonly #exchanges: Exchanges;
+  readonly #payload: PayloadProbe;
+  readonly #listener: IdentityListener;
+
+  constructor(core: Core, recovery: Recovery, exchanges: Exchanges, payload: PayloadProbe, listener: IdentityListener) {
+    this.#core = core;
+    this.#recovery = recovery;
+    this.#exchanges = exchanges;
+    this.#payload = payload;
+    this.#listener = listener;
+  }
+
+  /** Starts the questions from the first one. What was under way on the path will be sent again. */
+  begin(path: Path, nowUs: number): void {
+    this.stop(path);
+    this.#recovery.loseAll(path);
+    path.pauseUs = PROBE_FIRST_US;
+    path.identify.dueUs = nowUs;
+    this.tick(path, nowUs);
+    this.update(path.target, nowUs);
+  }
+
+  /** Asks nothing any more and takes no I/O: the volume is gone, or may not use this interface. */
+  stop(path: Path): void {
+    this.#exchanges.end(path.identify);
+    this.#exchanges.end(path.probe);
+    path.standing = STANDING_UNPROVEN;
+    path.probing = 0;
+    path.payloadRetryUs = Infinity;
+    path.reverifyUs = Infinity;
+  }
+
+  /** The target says that it has just started: whatever it had queued is gone, and it may be another one. */
+  announced(path: Path, nowUs: number): void {
+    const { target } = path;
+    if (nowUs - target.announcedUs < VERIFY_SPACING_US) return;
+    target.announcedUs = nowUs;
+    this.#core.events.notice(
+      'target-announced',
+      target.name,
+      `${target.name} announced itself: checking its identity before I/O goes on`,
+    );
+    for (const other of target.paths) {
+      if (other.mac === path.mac && this.#mayAsk(other)) this.begin(other, nowUs);
+    }
+  }
+
+  /** A path of a target with a volume has answered a query. One that is not known yet, or was given up, is asked who it is. */
+  sighted(path: Path, nowUs: number): void {
+    const { target } = path;
+    if (path.standing === STANDING_PROVEN || !path.identify.idle || path.reported) return;
+    if (this.#mayAsk(path)) this.begin(path, nowUs);
+    else if (target.volume?.allows(path.port) === true && path.standing === STANDING_UNPROVEN) {
+      // A stranger beside a working owner: learn who it is, for the report.
+      path.pauseUs = PROBE_FIRST_US;
+      path.identify.dueUs = nowUs;
+      this.tick(path, nowUs);
+    }
+  }
+
+  /** The disk reported something that does not fit what is known of it: ask again who it is, without holding I/O. */
+  askAgain(path: Path, nowUs: number): void {
+    if (path.standing === STANDING_PROVEN && path.identify.idle) path.reverifyUs = nowUs;
+  }
+
+  timedOut(path: Path, nowUs: number): void {
+    if (path.standing !== STANDING_PROVEN || path.roundTrip.backoff < TIMEOUTS_UNTIL_SUSPECT) return;
+    this.begin(path, nowUs);
+  }
+
+  largeFramesLost(path: Path, nowUs: number): void {
+    if (path.standing === STANDING_PROVEN) this.#payload.start(path, nowUs);
+  }
+
+  /** Does what is due on a path of a target that has a volume, or whose identity is wanted. */
+  tick(path: Path, nowUs: number): void {
+    if (path.reverifyUs <= nowUs && path.identify.idle) {
+      path.reverifyUs = nowUs + REVERIFY_US;
+      path.pauseUs = PROBE_FIRST_US;
+      path.identify.dueUs = nowUs;
+    }
+    if (path.identify.dueUs <= nowUs) this.#askIdentity(path, nowUs);
+    if (path.standing === STANDING_IDENTIFIED && path.probe.dueUs <= nowUs) this.#askRead(path, nowUs);
+    if (path.standing === STANDING_PROVEN) this.#payload.tick(path, nowUs);
+  }
+
+  nextUs(path: Path): number {
+    if (!path.port.up) return Infinity;
+    const questions = Math.min(path.identify.dueUs, path.reverifyUs);
+    if (path.standing === STANDING_IDENTIFIED) return Math.min(questions, path.probe.dueUs);
+    return path.standing === STANDING_PROVEN ? Math.min(questions, this.#payload.nextUs(path)) : questions;
+  }
+
+  /** An answer to one of the path's questions. `data` is the arena offset of what follows the ATA header. */
+  answered(path: Path, copy: number, at: number, length: number, data: number, error: boolean, nowUs: number): void {
+    const { view } = this.#core.arena;
+    const sizeBytes = length - ATA_DATA;
+    const failed = error || (view.getUint8(at + ATA_COMMAND) & ATA_STATUS_FAILURE) !== 0;
+    path.roundTrip.sample(nowUs - this.#core.copies.sentUs[copy]);
+    if (this.#exchanges.owns(path.identify, copy)) {
+      const identity = failed ? undefined : decodeIdentify(view, data, sizeBytes);
+      if (identity === undefined) path.target.obstacle = 'it answers IDENTIFY with an error or too little data';
+      else this.#identified(path, identity, nowUs);
+    } else if (this.#exchanges.owns(path.probe, copy)) {
+      const code = error ? view.getUint8(at + ERROR) : 0;
+      this.#probeAnswered(path, failed, code, sizeBytes >= path.probe.sectors * SECTOR_BYTES, nowUs);
+    }
+  }
+
+  /** Sets the state that follows from the paths' standing. */
+  update(target: Target, nowUs: number): void {
+    const { volume } = target;
+    if (volume === undefined || !volume.ready || target.state === TARGET_FENCED) return;
+    let proven = false;
+    let conflict = false;
+    for (const path of target.paths) {
+      proven ||= path.standing === STANDING_PROVEN && path.port.up;
+      conflict ||= path.standing === STANDING_CONFLICT && path.mac === target.owner;
+    }
+    if (proven) this.setState(target, TARGET_UP, '', nowUs);
+    else if (conflict) this.setState(target, TARGET_MISMATCH, target.obstacle, nowUs);
+    else this.setState(target, TARGET_DOWN, downReason(target), nowUs);
+  }
+
+  setState(target: Target, state: TargetState, reason: string, nowUs: number): void {
+    if (target.state === state) {
+      target.reason = reason;
+      return;
+    }
+    const before = target.state;
+    target.state = state;
+    target.reason = reason;
+    if (state === TARGET_UP) {
+      target.downSinceUs = Infinity;
+      target.dead = false;
+    } else if (before === TARGET_UP) {
+      target.downSinceUs = nowUs;
+      this.#askStrangers(target, nowUs);
+    }
+    this.#core.events.notice(
+      'target-state',
+      target.name,
+      `${target.name} is ${state}${reason === '' ? '' : `: ${reason}`} (was ${before})`,
+    );
+  }
+
+  #mayAsk(path: Path): boolean {
+    const { target } = path;
+    if (target.volume === undefined || !target.volume.allows(path.port)) return false;
+    return target.owner === undefined || target.owner === path.mac || target.state !== TARGET_UP;
+  }
+
+  /** The owner is silent: perhaps the disk has moved to another MAC. */
+  #askStrangers(target: Target, nowUs: number): void {
+    for (const path of target.paths) {
+      if (path.mac !== target.owner && path.port.up && this.#mayAsk(path)) this.begin(path, nowUs);
+    }
+  }
+
+  #askIdentity(path: Path, nowUs: number): void {
+    const { identify } = path;
+    if (path.standing === STANDING_PROVEN && identify.attempts >= TIMEOUTS_UNTIL_SUSPECT) {
+      // Idle, and silent even to this: not a path any more.
+      this.begin(path, nowUs);
+      return;
+    }
+    if (!this.#mayAsk(path) && path.target.volume !== undefined && identify.attempts >= TIMEOUTS_UNTIL_SUSPECT) {
+      this.#exchanges.end(identify);
+      return;
+    }
+    identify.kind = EXCHANGE_IDENTIFY;
+    this.#exchanges.query(path);
+    this.#exchanges.ask(path, identify, nowUs);
+    identify.dueUs = nowUs + this.#pause(path);
+  }
+
+  #askRead(path: Path, nowUs: number): void {
+    const { probe, target } = path;
+    probe.kind = EXCHANGE_READ;
+    probe.sectors = Math.min(SECTORS_UNPROVEN, target.identity?.sectors ?? 1);
+    this.#exchanges.ask(path, probe, nowUs);
+    if (probe.attempts > TIMEOUTS_UNTIL_SUSPECT) {
+      target.obstacle = `it answers discovery and IDENTIFY, but not a read of ${String(probe.sectors)} sectors at LBA 0`;
+      if (target.state === TARGET_DOWN) target.reason = target.obstacle;
+    }
+    probe.dueUs = nowUs + this.#pause(path);
+  }
+
+  /** Questions are repeated with growing pauses. */
+  #pause(path: Path): number {
+    const pauseUs = path.pauseUs;
+    path.pauseUs = Math.min(pauseUs * 2, PROBE_LONGEST_US);
+    return pauseUs;
+  }
+
+  #identified(path: Path, identity: Identity, nowUs: number): void {
+    const { target } = path;
+    this.#exchanges.end(path.identify);
+    path.found = identity;
+    if (target.volume === undefined) {
+      target.identity = identity;
+      this.#listener.identified(path, identity);
+      return;
+    }
+    if (target.owner !== undefined && target.owner !== path.mac && !this.#succeeds(path, identity)) return;
+    if (target.identity === undefined || target.owner === undefined) target.identity = identity;
+    target.owner = path.mac;
+    const mismatch = identityMismatch(target.identity, identity);
+    if (mismatch !== undefined) {
+      this.#conflict(path, mismatch, nowUs);
+      return;
+    }
+    this.#grown(target, identity);
+    if (path.standing === STANDING_PROVEN) return;
+    path.standing = STANDING_IDENTIFIED;
+    path.pauseUs = PROBE_FIRST_US;
+    path.probe.attempts = 0;
+    path.probe.dueUs = nowUs;
+    this.tick(path, nowUs);
+  }
+
+  /** A second MAC answers. It takes over only when the first is silent, and only as the same disk. */
+  #succeeds(path: Path, identity: Identity): boolean {
+    const { target } = path;
+    const same = target.identity !== undefined && identityMismatch(target.identity, identity) === undefined;
+    if (same && target.state !== TARGET_UP && target.state !== TARGET_ATTACHING) return true;
+    if (!path.reported) {
+      path.reported = true;
+      const owner = target.owner === undefined ? 'none' : formatMac(target.owner);
+      this.#core.events.notice(
+        'conflict',
+        target.name,
+        `a second MAC answers as ${target.name}: ${formatMac(path.mac)} on ${path.port.name} (${describeIdentity(identity)}). ` +
+          `It is not used while ${owner} answers. Unless both are ports of one target, give one of them another address`,
+      );
+    }
+    if (!same) path.standing = STANDING_CONFLICT;
+    return false;
+  }
+
+  #conflict(path: Path, mismatch: string, nowUs: number): void {
+    const { target } = path;
+    this.#recovery.loseAll(path);
+    const known = path.standing === STANDING_CONFLICT;
+    path.standing = STANDING_CONFLICT;
+    path.reverifyUs = nowUs + PROBE_LONGEST_US;
+    target.obstacle = mismatch;
+    if (!known) {
+      this.#core.events.notice(
+        'identity-mismatch',
+        target.name,
+        `${target.name} on ${path.port.name} (${formatMac(path.mac)}) is not the disk that was attached: ${mismatch}. I/O is held ` +
+          `until the right disk is back; detach the volume if it never will be`,
+      );
+    }
+    this.update(target, nowUs);
+  }
+
+  #grown(target: Target, identity: Identity): void {
+    if (target.identity === undefined || identity.sectors <= target.identity.sectors) return;
+    target.identity = identity;
+    if (target.volume?.ready !== true) return;
+    this.#core.events.notice(
+      'size-changed',
+      target.name,
+      `${target.name} has grown to ${String(identity.sectors)} sectors; the volume keeps ${String(target.volume.sectors)} until it is expanded`,
+    );
+  }
+
+  #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
+    const { target } = path;
+    if (path.standing === STANDING_PROVEN) {
+      this.#payload.answered(path, !failed && whole, aoeError === AOE_ERROR_BAD_ARGUMENT, nowUs);
+      return;
+    }
+    if (path.standing !== STANDING_IDENTIFIED) return;
+    if (aoeError !== 0) {
+      target.obstacle = `it refuses a read: ${aoeErrorName(aoeError)}`;
+      // Who is fenced may still attach read-only duties elsewhere; here nothing can work until the reservation is gone.
+      if (aoeError === AOE_ERROR_RESERVED) this.update(target, nowUs);
+      return;
+    }
+    // An unreadable sector 0 is the disk's trouble, not the path's; a reply without its data is the path's.
+    if (!failed && !whole) {
+      target.obstacle = 'it answers a read with too little data';
+      return;
+    }
+    this.#exchanges.end(path.probe);
+    this.#prove(path, nowUs);
+  }
+
+  #prove(path: Path, nowUs: number): void {
+    const { target } = path;
+    path.standing = STANDING_PROVEN;
+    path.window.setLimit(target.bufferCount === 0 ? 1 : target.bufferCount);
+    path.window.restart();
+    path.roundTrip.resume();
+    path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);
+    target.obstacle = '';
+    this.#payload.start(path, nowUs);
+    this.update(target, nowUs);
+  }
+}
+
+function downReason(target: Target): string {
+  if (target.paths.every((path) => !path.port.up)) return 'no interface it was seen on is up';
+  return target.obstacle === '' ? 'it does not answer' : target.obstacle;
+}

@@ -1,0 +1,105 @@
+import type { Core } from './core.ts';
+import { EXCHANGE_READ } from './exchange.ts';
+import type { Exchanges } from './exchanges.ts';
+import { FRAME_SECTORS_MAX, PAYLOAD_PROBES, PAYLOAD_RETRY_US, SECTORS_UNPROVEN } from './limits.ts';
+import type { Path } from './path.ts';
+
+/** Payloads are kept to whole 4 KiB blocks where they can be, for disks that have no smaller ones. */
+const ALIGN_SECTORS = 8;
+
+/**
+ * Finds out how large frames on a path may be. MTUs on both ends prove nothing: a switch between them may drop large frames in
+ * silence, and then every small question is answered and no data ever comes. So I/O starts with small frames, and grows after a
+ * read has passed whose request and answer are both as long as the largest frame.
+ */
+export class PayloadProbe {
+  readonly #core: Core;
+  readonly #exchanges: Exchanges;
+
+  constructor(core: Core, exchanges: Exchanges) {
+    this.#core = core;
+    this.#exchanges = exchanges;
+  }
+
+  /** Small frames from now on, and larger ones when they have been seen to pass. */
+  start(path: Path, nowUs: number): void {
+    const { target, port } = path;
+    const best = Math.min(port.sectorsMax, target.sectorCount, FRAME_SECTORS_MAX, target.identity?.sectors ?? FRAME_SECTORS_MAX);
+    path.sectorsBest = best >= ALIGN_SECTORS ? best - (best % ALIGN_SECTORS) : Math.max(best, 1);
+    path.sectorsMax = Math.min(SECTORS_UNPROVEN, path.sectorsBest);
+    path.payloadRetryUs = Infinity;
+    this.#probe(path, path.sectorsBest, nowUs);
+  }
+
+  /** The interface or the target may take other sizes than before; starts again only when they do. */
+  refresh(path: Path, nowUs: number): void {
+    const best = Math.min(path.port.sectorsMax, path.target.sectorCount, FRAME_SECTORS_MAX);
+    const aligned = best >= ALIGN_SECTORS ? best - (best % ALIGN_SECTORS) : Math.max(best, 1);
+    if (aligned !== path.sectorsBest) this.start(path, nowUs);
+  }
+
+  /** A probe was answered: `passed` when all of its data came back. */
+  answered(path: Path, passed: boolean, refusedSize: boolean, nowUs: number): void {
+    const size = path.probing;
+    this.#stop(path);
+    if (passed) {
+      path.sectorsMax = size;
+      if (size < path.sectorsBest) path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+    } else if (refusedSize) {
+      this.#probe(path, smaller(size), nowUs);
+      path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+    } else {
+      path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+    }
+  }
+
+  /** Asks again, or gives up a size, when its time has come. */
+  tick(path: Path, nowUs: number): void {
+    if (path.payloadRetryUs <= nowUs) this.start(path, nowUs);
+    if (path.probing === 0 || path.probe.dueUs > nowUs) return;
+    if (path.probe.attempts < PAYLOAD_PROBES) {
+      this.#ask(path, nowUs);
+      return;
+    }
+    const size = path.probing;
+    const { target, port } = path;
+    this.#core.events.notice(
+      'payload',
+      target.name,
+      `${target.name}: frames with ${String(size)} sectors get no answer on ${port.name} although both ends take them; ` +
+        `a switch between them probably has a smaller MTU. Going on with smaller frames`,
+    );
+    this.#stop(path);
+    path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+    this.#probe(path, smaller(size), nowUs);
+  }
+
+  nextUs(path: Path): number {
+    return Math.min(path.payloadRetryUs, path.probing === 0 ? Infinity : path.probe.dueUs);
+  }
+
+  #probe(path: Path, sectors: number, nowUs: number): void {
+    if (sectors <= path.sectorsMax) return;
+    path.probe.kind = EXCHANGE_READ;
+    path.probe.sectors = sectors;
+    path.probing = sectors;
+    path.probe.attempts = 0;
+    this.#ask(path, nowUs);
+  }
+
+  #ask(path: Path, nowUs: number): void {
+    this.#exchanges.ask(path, path.probe, nowUs);
+    path.probe.dueUs = nowUs + path.roundTrip.timeoutUs;
+  }
+
+  #stop(path: Path): void {
+    path.probing = 0;
+    this.#exchanges.end(path.probe);
+  }
+}
+
+/** The next size to try: half, in whole 4 KiB blocks while there are any. */
+function smaller(sectors: number): number {
+  const half = sectors >> 1;
+  return half >= ALIGN_SECTORS ? half - (half % ALIGN_SECTORS) : half;
+}

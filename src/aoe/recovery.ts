@@ -1,0 +1,182 @@
+import { OP_TRIM, OP_WRITE } from '../block/request.ts';
+import type { Core } from './core.ts';
+import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
+import { FRAGMENT_RESEND, type Fragment } from './fragment.ts';
+import { COPIES_PER_FRAGMENT_MAX, LARGE_TIMEOUTS_UNTIL_STEP_DOWN, SECTORS_UNPROVEN } from './limits.ts';
+import type { Path } from './path.ts';
+import type { Target } from './target.ts';
+
+/** What a path did that its health machine must know. */
+export interface PathWatcher {
+  /** A timeout without any answer since the last one. */
+  timedOut(path: Path, nowUs: number): void;
+  /** Large frames are lost again and again. */
+  largeFramesLost(path: Path, nowUs: number): void;
+}
+
+/**
+ * Keeps the lists of frames that are waited for, and finds those that are lost: overtaken by three later answers, or out of time.
+ * A lost frame's fragment is queued to be sent again under a new tag; the old tag stays known, so a late answer still counts.
+ */
+export class Recovery {
+  readonly #core: Core;
+  #watcher: PathWatcher | undefined;
+  /** Time of the input that is being worked on. */
+  nowUs = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  watch(watcher: PathWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  /** A copy of `fragment` goes out on `path`. */
+  link(path: Path, copy: number, fragment: Fragment, nowUs: number): void {
+    const { copies } = this.#core;
+    copies.state[copy] = COPY_IN_FLIGHT;
+    copies.fragment[copy] = fragment;
+    copies.path[copy] = path;
+    copies.sentUs[copy] = nowUs;
+    copies.sequence[copy] = ++path.sequence;
+    copies.older[copy] = fragment.copies;
+    fragment.copies = copy;
+    if (++fragment.copyCount > COPIES_PER_FRAGMENT_MAX) this.#dropOldest(fragment, path.target, nowUs);
+    copies.next[copy] = NO_COPY;
+    copies.previous[copy] = path.tail;
+    if (path.tail === NO_COPY) path.head = copy;
+    else copies.next[path.tail] = copy;
+    path.tail = copy;
+    path.inFlight++;
+    path.target.inFlight++;
+  }
+
+  /** The copy is no longer waited for; no answer may be received into its memory any more. */
+  unlink(path: Path, copy: number): void {
+    const { copies, placement } = this.#core;
+    const next = copies.next[copy];
+    const previous = copies.previous[copy];
+    if (previous === NO_COPY) path.head = next;
+    else copies.next[previous] = next;
+    if (next === NO_COPY) path.tail = previous;
+    else copies.previous[next] = previous;
+    path.inFlight--;
+    path.target.inFlight--;
+    placement.withdraw(copy);
+  }
+
+  /** After an answer on `path`: frames that have been overtaken are lost. */
+  findOvertaken(path: Path): void {
+    const { copies } = this.#core;
+    const lostBelow = path.lostBelow;
+    while (path.head !== NO_COPY && copies.sequence[path.head] < lostBelow) {
+      const copy = path.head;
+      if (copies.sequence[copy] > path.recovery) {
+        path.recovery = path.sequence;
+        path.window.lost();
+      }
+      this.markLost(path, copy);
+    }
+  }
+
+  /** Frames of `path` that are out of time are lost. */
+  findTimedOut(path: Path, nowUs: number): void {
+    const { copies } = this.#core;
+    const timeoutUs = path.roundTrip.timeoutUs;
+    if (path.head === NO_COPY || copies.sentUs[path.head] + timeoutUs > nowUs) return;
+    const inFlight = path.inFlight;
+    let large = false;
+    while (path.head !== NO_COPY && copies.sentUs[path.head] + timeoutUs <= nowUs) {
+      const copy = path.head;
+      const fragment = copies.fragment[copy];
+      if (fragment !== undefined && fragment.sectors > SECTORS_UNPROVEN && fragment.op !== OP_TRIM) {
+        large ||= ++fragment.timeouts >= LARGE_TIMEOUTS_UNTIL_STEP_DOWN;
+      }
+      this.markLost(path, copy);
+    }
+    if (path.roundTrip.backoff === 0) path.window.timedOut(inFlight);
+    path.recovery = path.sequence;
+    path.roundTrip.timedOut();
+    path.timeouts++;
+    if (large && path.sectorsMax > SECTORS_UNPROVEN) this.#watcher?.largeFramesLost(path, nowUs);
+    this.#watcher?.timedOut(path, nowUs);
+  }
+
+  /** When the oldest frame of `path` runs out of time. */
+  nextUs(path: Path): number {
+    return path.head === NO_COPY ? Infinity : this.#core.copies.sentUs[path.head] + path.roundTrip.timeoutUs;
+  }
+
+  markLost(path: Path, copy: number): void {
+    const { copies } = this.#core;
+    this.unlink(path, copy);
+    copies.state[copy] = COPY_LOST;
+    const fragment = copies.fragment[copy];
+    if (fragment === undefined) return;
+    fragment.state = FRAGMENT_RESEND;
+    path.target.ready.push(fragment);
+  }
+
+  /** Everything under way on `path` is taken for lost, without blame: the target restarted, or the interface went down. */
+  loseAll(path: Path): void {
+    while (path.head !== NO_COPY) this.markLost(path, path.head);
+  }
+
+  /**
+   * Ends all copies of a fragment. `answered` (or NO_COPY) has run, so it is forgotten. Other copies of writes may still arrive and
+   * are kept as late writes.
+   */
+  retireCopies(fragment: Fragment, target: Target, answered: number, nowUs: number): void {
+    const { copies } = this.#core;
+    let copy = fragment.copies;
+    fragment.copies = NO_COPY;
+    fragment.copyCount = 0;
+    while (copy !== NO_COPY) {
+      const older = copies.older[copy];
+      const path = copies.path[copy];
+      if (copies.state[copy] === COPY_IN_FLIGHT && path !== undefined) this.unlink(path, copy);
+      this.#end(fragment, target, copy, copy === answered, nowUs);
+      copy = older;
+    }
+  }
+
+  #end(fragment: Fragment, target: Target, copy: number, answered: boolean, nowUs: number): void {
+    const { copies, lateWrites } = this.#core;
+    if (copies.state[copy] === COPY_ZOMBIE) return;
+    if (!answered && (fragment.op === OP_WRITE || fragment.op === OP_TRIM)) {
+      lateWrites.add(target, copy, fragment.lba, fragment.sectors, nowUs);
+    } else {
+      copies.free(copy);
+    }
+  }
+
+  /** Too many copies of one fragment: the oldest is no longer accepted as an answer, but may still count as a late write. */
+  #dropOldest(fragment: Fragment, target: Target, nowUs: number): void {
+    const { copies } = this.#core;
+    let newer = fragment.copies;
+    while (copies.older[copies.older[newer]] !== NO_COPY) newer = copies.older[newer];
+    const oldest = copies.older[newer];
+    copies.older[newer] = NO_COPY;
+    fragment.copyCount--;
+    this.#end(fragment, target, oldest, false, nowUs);
+  }
+
+  /** Takes one copy out of its fragment's chain: it has been answered, and the fragment goes on without it. */
+  forgetCopy(fragment: Fragment, copy: number): void {
+    const { copies } = this.#core;
+    if (copies.state[copy] === COPY_IN_FLIGHT) {
+      const path = copies.path[copy];
+      if (path !== undefined) this.unlink(path, copy);
+    }
+    if (fragment.copies === copy) {
+      fragment.copies = copies.older[copy];
+    } else {
+      let newer = fragment.copies;
+      while (copies.older[newer] !== copy) newer = copies.older[newer];
+      copies.older[newer] = copies.older[copy];
+    }
+    fragment.copyCount--;
+    copies.free(copy);
+  }
+}
