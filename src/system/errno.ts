@@ -85,11 +85,12 @@ export class SystemError extends Error {
 
   constructor(failure: SystemFailure) {
     const code = errnoName(failure.errno);
-    const meaning = getSystemErrorMap().get(-failure.errno)?.[1];
+    // Node's table has numbers of its own making, too: only what both call by the same name is meant.
+    const [name, meaning] = getSystemErrorMap().get(-failure.errno) ?? [];
     const advice = typeof failure.advice === 'object' ? failure.advice[code] : failure.advice;
     super(
       `cannot ${failure.attempt}: ${failure.syscall}: ${code}` +
-        (meaning === undefined ? '' : ` (${meaning})`) +
+        (name === code ? ` (${meaning})` : '') +
         (advice === undefined ? '' : `; ${advice}`),
     );
     this.name = 'SystemError';

@@ -1,0 +1,87 @@
+import { expect, test } from '@jest/globals';
+import { command, describeIf, root } from '../support/requires.ts';
+import { runScenario } from '../support/system-namespace.ts';
+
+describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
+  test('initiatorFilter() passes responses to us and to all, and of ATA responses only our tags', () => {
+    expect(runScenario('initiator filter')).toEqual([
+      ...['response to us', 'response to all', 'response of 24 bytes', 'error response'],
+      ...['config response with another prefix', 'reserve response with another prefix', 'announcement'],
+    ]);
+  });
+
+  test('initiatorFilter() passes every tag when the prefix has no bits', () => {
+    expect(runScenario('filter without prefix')).toEqual([
+      ...['response to us', 'response to all', 'response of 24 bytes', 'error response', 'response with another prefix'],
+      ...['config response with another prefix', 'reserve response with another prefix', 'announcement'],
+    ]);
+  });
+
+  test('initiatorFilter() passes the same on the loopback interface, whose broadcasts are multicasts', () => {
+    expect(runScenario('loopback filter')).toEqual([
+      ...['response to us', 'response to all', 'response of 24 bytes', 'error response'],
+      ...['config response with another prefix', 'reserve response with another prefix', 'announcement'],
+    ]);
+  });
+
+  test('targetFilter() passes requests to us and to all', () => {
+    expect(runScenario('target filter')).toEqual(['request', 'config request to all']);
+  });
+
+  test('a socket sees only the frames of its own interface when VLAN and macvlan devices stand on it', () => {
+    expect(runScenario('frames with other devices on top')).toEqual({
+      'to the parent': ['right'],
+      'to the VLAN device': ['right.7'],
+      'to a VLAN without a device': [],
+      'with a priority tag': ['right'],
+      'to the macvlan child': ['child'],
+    });
+  });
+
+  test('PacketSocket sends and receives batches, and says when a frame was longer than its slot', () => {
+    const MSG_TRUNC = 0x20;
+    expect(runScenario('batches')).toEqual({
+      sentCount: 5,
+      first: 3,
+      second: 2,
+      frames: [0, 1, 2, 3, 4].map((slot) => ({ length: 100 + slot, flags: 0, tag: slot })),
+      empty: 'EAGAIN',
+      truncated: [1, 136, MSG_TRUNC],
+    });
+  });
+
+  test('PacketSocket outlives its interface going down and up, and reports its deletion', () => {
+    expect(runScenario('link trouble')).toEqual({
+      tooLong: 'EMSGSIZE',
+      down: ['ENETDOWN', 'EAGAIN', 'ENETDOWN'],
+      upAgain: [1, 1],
+      deleted: ['ENETDOWN', 'EAGAIN', 'ENXIO'],
+      closed: 'EBADF',
+    });
+  });
+
+  test('PacketSocket.statistics() counts the frames that were lost for want of buffer', () => {
+    expect(runScenario('drops')).toEqual({ sentCount: 64, seen: 64, lost: true, again: { received: 0, dropped: 0 } });
+  });
+
+  test('PacketSocket.open() says what to do when there is no such interface', () => {
+    expect(runScenario('open on no interface')).toEqual({
+      code: 'ENODEV',
+      message:
+        'cannot open an AoE packet socket on interface 4711: bind: ENODEV (no such device); ' +
+        'the interface has gone: look its index up again by name',
+    });
+  });
+});
+
+const capabilities = [root(), command('ip', 'iproute2'), command('setpriv', 'util-linux')];
+describeIf(capabilities, 'packet sockets of a process without capabilities', () => {
+  test('PacketSocket.open() says what to do when CAP_NET_RAW is missing', () => {
+    expect(runScenario('open without rights', ['setpriv', '--bounding-set=-all', '--inh-caps=-all'])).toEqual({
+      code: 'EPERM',
+      message:
+        'cannot open an AoE packet socket on interface 1: socket: EPERM (operation not permitted); ' +
+        'run as root, or give the process CAP_NET_RAW in this network namespace',
+    });
+  });
+});

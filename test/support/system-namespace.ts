@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+let made = 0;
+
+/** A network namespace of a test's own, empty but for its loopback interface. Needs root and iproute2. */
+export class NetworkNamespace {
+  readonly name: string;
+
+  constructor(purpose: string) {
+    this.name = `aoe-csi-${purpose}-${process.pid}-${++made}`;
+    execFileSync('ip', ['netns', 'add', this.name]);
+  }
+
+  /** Runs `ip` with the words of `commandLine` in it. */
+  ip(commandLine: string): void {
+    execFileSync('ip', ['-n', this.name, ...commandLine.split(' ')]);
+  }
+
+  /** A command line that runs one of the scenarios in system-scenarios.ts in it. */
+  scenario(name: string, launcher: readonly string[] = []): readonly string[] {
+    const script = fileURLToPath(new URL('./system-scenarios.js', import.meta.url));
+    return ['ip', 'netns', 'exec', this.name, ...launcher, process.execPath, script, name];
+  }
+
+  remove(): void {
+    execFileSync('ip', ['netns', 'delete', this.name]);
+  }
+}
+
+/** Runs a scenario in a namespace made for it and returns what it printed. */
+export function runScenario(name: string, launcher: readonly string[] = []): unknown {
+  const namespace = new NetworkNamespace('system');
+  try {
+    const [command, ...words] = namespace.scenario(name, launcher);
+    return JSON.parse(execFileSync(command, words, { encoding: 'utf8', timeout: 15_000 }));
+  } finally {
+    namespace.remove();
+  }
+}
