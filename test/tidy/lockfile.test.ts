@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { linesMatching, pathOf, textOf } from '../support/repository.ts';
 
 interface CompleteLockfile {
-  missingOptionals(packages: unknown): { name: string; version: string }[];
+  readonly missingOptionals: (packages: unknown) => { name: string; version: string }[];
 }
 
 test('package-lock.json has an entry for every optional dependency (`node tools/complete-lockfile.js` repairs)', async () => {
