@@ -23,6 +23,10 @@ export interface NegotiationOptions {
   readonly log: NbdLog;
 }
 
+/** A LIST adds names to an answer up to here: then one more of any length and the acknowledgement still fit. */
+const LISTED_BYTES_MAX =
+  limits.NEGOTIATION_OUTPUT_BYTES - (layout.OPTION_REPLY_DATA + 4 + nbd.STRING_BYTES_MAX) - layout.OPTION_REPLY_DATA;
+
 /**
  * Fixed newstyle negotiation (doc/proto.md "Newstyle negotiation"): the server greets, the client answers with its flags and then
  * sends options until one of them chooses an export or gives up.
@@ -76,6 +80,11 @@ export class Negotiation implements Phase {
 
   get #view(): DataView {
     return this.#input.arena.view;
+  }
+
+  /** Arena offset for the next bytes of the answer. */
+  get #outputEnd(): number {
+    return this.#outputOffset + this.#outputBytes;
   }
 
   advance(): void {
@@ -195,7 +204,7 @@ export class Negotiation implements Phase {
       return;
     }
     const flags = transmissionFlags(device, this.#readOnly);
-    this.#outputBytes = codec.encodeExportNameAnswer(this.#view, this.#outputOffset, device.sectors, flags, this.#zeroes);
+    this.#outputBytes += codec.encodeExportNameAnswer(this.#view, this.#outputEnd, device.sectors, flags, this.#zeroes);
     this.#open(device);
   }
 
@@ -208,26 +217,25 @@ export class Negotiation implements Phase {
       return this.#refuse(option, nbd.REPLY_ERROR_UNKNOWN, `${which}; LIST shows what is attached`);
     }
     const view = this.#view;
-    let at = this.#outputOffset;
-    at += codec.encodeInfoExport(view, at, option, device.sectors, transmissionFlags(device, this.#readOnly));
-    if (wish.wantsName) at += codec.encodeInfoName(view, at, option, device.name);
+    const flags = transmissionFlags(device, this.#readOnly);
+    this.#outputBytes += codec.encodeInfoExport(view, this.#outputEnd, option, device.sectors, flags);
+    if (wish.wantsName) this.#outputBytes += codec.encodeInfoName(view, this.#outputEnd, option, device.name);
     if (wish.wantsBlockSize) {
-      const { BLOCK_BYTES_MIN, BLOCK_BYTES_PREFERRED } = limits;
-      at += codec.encodeInfoBlockSize(view, at, option, BLOCK_BYTES_MIN, BLOCK_BYTES_PREFERRED, this.#payloadBytesMax);
+      const { BLOCK_BYTES_MIN: min, BLOCK_BYTES_PREFERRED: preferred } = limits;
+      this.#outputBytes += codec.encodeInfoBlockSize(view, this.#outputEnd, option, min, preferred, this.#payloadBytesMax);
     }
-    at += codec.encodeOptionReply(view, at, option, nbd.REPLY_ACK);
-    this.#outputBytes = at - this.#outputOffset;
+    this.#acknowledge(option);
     if (option === nbd.OPTION_GO) this.#open(device);
   }
 
-  /** One name per answer and a final acknowledgement. */
+  /** As many names as surely fit, and the acknowledgement behind the last one. */
   #listNext(names: readonly string[]): boolean {
-    if (this.#listed < names.length) {
-      this.#outputBytes = codec.encodeServerReply(this.#view, this.#outputOffset, names[this.#listed++]);
-    } else {
-      this.#listing = undefined;
-      this.#acknowledge(nbd.OPTION_LIST);
+    while (this.#listed < names.length && this.#outputBytes <= LISTED_BYTES_MAX) {
+      this.#outputBytes += codec.encodeServerReply(this.#view, this.#outputEnd, names[this.#listed++]);
     }
+    if (this.#listed < names.length) return true;
+    this.#listing = undefined;
+    this.#acknowledge(nbd.OPTION_LIST);
     return true;
   }
 
@@ -237,11 +245,11 @@ export class Negotiation implements Phase {
   }
 
   #acknowledge(option: number): void {
-    this.#outputBytes = codec.encodeOptionReply(this.#view, this.#outputOffset, option, nbd.REPLY_ACK);
+    this.#outputBytes += codec.encodeOptionReply(this.#view, this.#outputEnd, option, nbd.REPLY_ACK);
   }
 
   #refuse(option: number, error: number, message: string): void {
-    this.#outputBytes = codec.encodeTextReply(this.#view, this.#outputOffset, option, error, message);
+    this.#outputBytes += codec.encodeTextReply(this.#view, this.#outputEnd, option, error, message);
   }
 
   #reportUnknown(name: string): void {
