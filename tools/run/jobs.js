@@ -6,6 +6,9 @@
  */
 
 const DEMO_PACKAGES = ['iproute2', 'e2fsprogs', 'util-linux', 'libnbd-bin'];
+/** Compiler and headers of the architecture that this machine is not: structure layouts are checked for both. */
+const CROSS_COMPILER =
+  process.arch === 'x64' ? ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'] : ['gcc-x86-64-linux-gnu', 'libc6-dev-amd64-cross'];
 const TEST_PACKAGES = [
   ...DEMO_PACKAGES,
   'vblade',
@@ -18,6 +21,7 @@ const TEST_PACKAGES = [
   'strace',
   'gcc',
   'libc6-dev',
+  ...CROSS_COMPILER,
 ];
 
 const nothing = () => [];
