@@ -7,7 +7,7 @@ export default {
   // Two processes are enough for the everyday gate on a small machine; tests with a network namespace of their own don't collide.
   maxWorkers: 2,
   testTimeout: 20_000,
-  // A test that leaves a socket or process behind is worth a message, not a hanging gate: tools/run ends the job with Jest's own result.
+  // Ours prints, after everything else, slow tests, reasons of skips and the line `N passed, N failed, N skipped`.
   reporters: ['default', '<rootDir>/test/support/reporter.js'],
   injectGlobals: false,
 };
