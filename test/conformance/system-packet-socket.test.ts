@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { command, describeIf, root } from '../support/requires.ts';
-import { runScenario } from '../support/system-namespace.ts';
+import { command, describeIf, root, testIf } from '../support/requires.ts';
+import { interfaceKind, runScenario } from '../support/system-namespace.ts';
 
 describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
   test('initiatorFilter() passes responses to us and to all, and of ATA responses only our tags', () => {
@@ -28,13 +28,19 @@ describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
     expect(runScenario('target filter')).toEqual(['request', 'config request to all']);
   });
 
-  test('a socket sees only the frames of its own interface when VLAN and macvlan devices stand on it', () => {
-    expect(runScenario('frames with other devices on top')).toEqual({
-      'to the parent': ['right'],
-      'to the VLAN device': ['right.7'],
-      'to a VLAN without a device': [],
-      'with a priority tag': ['right'],
-      'to the macvlan child': ['child'],
+  test('initiatorFilter() refuses a VLAN’s frames and passes one with only a priority when there is no VLAN device', () => {
+    expect(runScenario('tags without a device')).toEqual({ 'to a VLAN': [], 'with a priority tag': ['right'] });
+  });
+
+  testIf([interfaceKind('vlan')], 'initiatorFilter() passes to each its own when a VLAN device stands on the interface', () => {
+    expect(runScenario('VLAN device')).toEqual({
+      ...{ 'to the parent': ['right'], 'to the VLAN device': ['right.7'], 'to another VLAN': [] },
+    });
+  });
+
+  testIf([interfaceKind('macvlan')], 'initiatorFilter() passes to each its own when a macvlan stands on the interface', () => {
+    expect(runScenario('macvlan device')).toEqual({
+      ...{ 'to the parent': ['right'], 'to the child': ['child'], 'to all': ['right', 'child'] },
     });
   });
 

@@ -22,7 +22,9 @@ const SCENARIOS: Readonly<Record<string, () => unknown>> = {
     const right = interfaceNamed('right');
     return acceptedFrames('right', initiatorFilter({ ...filterInterface(right), tagPrefix: 0, tagPrefixBits: 0 }));
   },
-  'frames with other devices on top': framesWithOtherDevices,
+  'tags without a device': tagsWithoutDevice,
+  'VLAN device': vlanDevice,
+  'macvlan device': macvlanDevice,
   batches,
   'link trouble': linkTrouble,
   drops,
@@ -79,34 +81,49 @@ function acceptedFrames(name: string, filter: FilterProgram): string[] {
     .map(([description]) => description);
 }
 
-function framesWithOtherDevices(): unknown {
-  interfaceNamed('right');
-  for (const [side, address] of Object.entries({ left: '02:00:00:00:01:01', right: '02:00:00:00:01:02' })) {
-    ip(`link add link ${side} name ${side}.7 address ${address} type vlan id 7`);
-    ip(`link set ${side}.7 up`);
-  }
-  ip('link add link right name child address 02:00:00:00:00:77 type macvlan mode bridge');
-  ip('link set child up');
-  const links = listInterfaces();
-  const link = (name: string) => links.find((one) => one.name === name) ?? interfaceNamed(name);
-  const from = openSocket(link('left').index);
-  const sockets = ['right', 'right.7', 'child'].map((name) => ({
-    name,
-    socket: openSocket(link(name).index, initiatorFilterOf(link(name))),
-  }));
-  const frames: Record<string, FrameFields> = {
-    'to the parent': { to: [...link('right').mac], tag: OUR_TAG },
-    'to the VLAN device': { to: [...link('right.7').mac], tag: OUR_TAG, vlan: 7 },
-    'to a VLAN without a device': { to: [...link('right').mac], tag: OUR_TAG, vlan: 8 },
-    'with a priority tag': { to: [...link('right').mac], tag: OUR_TAG, vlan: 0x6000 },
-    'to the macvlan child': { to: [...link('child').mac], tag: OUR_TAG },
-  };
+/** Sends frames that are meant for, or look as if meant for, devices on top of `right`, and names the sockets that get each. */
+function framesToDevices(devices: readonly string[], frames: Readonly<Record<string, FrameFields>>): unknown {
+  const from = openSocket(interfaceNamed('left').index);
+  const sockets = ['right', ...devices].map((name) => {
+    const link = interfaceNamed(name);
+    return { name, socket: openSocket(link.index, initiatorFilterOf(link)) };
+  });
   return Object.fromEntries(
     Object.entries(frames).map(([description, fields]) => {
       sendFrame(from, buildFrame(fields));
       return [description, sockets.filter(({ socket }) => receiveAll(socket) > 0).map(({ name }) => name)];
     }),
   );
+}
+
+function tagsWithoutDevice(): unknown {
+  const to = [...interfaceNamed('right').mac];
+  return framesToDevices([], {
+    'to a VLAN': { to, tag: OUR_TAG, vlan: 8 },
+    'with a priority tag': { to, tag: OUR_TAG, vlan: 0x6000 },
+  });
+}
+
+function vlanDevice(): unknown {
+  const to = [...interfaceNamed('right').mac];
+  ip('link add link right name right.7 type vlan id 7');
+  ip('link set right.7 up');
+  return framesToDevices(['right.7'], {
+    'to the parent': { to, tag: OUR_TAG },
+    'to the VLAN device': { to, tag: OUR_TAG, vlan: 7 },
+    'to another VLAN': { to, tag: OUR_TAG, vlan: 8 },
+  });
+}
+
+function macvlanDevice(): unknown {
+  const to = [...interfaceNamed('right').mac];
+  ip('link add link right name child address 02:00:00:00:00:77 type macvlan mode bridge');
+  ip('link set child up');
+  return framesToDevices(['child'], {
+    'to the parent': { to, tag: OUR_TAG },
+    'to the child': { to: [...interfaceNamed('child').mac], tag: OUR_TAG },
+    'to all': { to: BROADCAST, tag: OUR_TAG },
+  });
 }
 
 /** Several frames at once, scattered into header and payload; then one that is too long for its slot. */
@@ -166,9 +183,8 @@ function interfaces(): unknown {
   makeWire();
   ip('link add bridge0 type bridge');
   ip('link set left master bridge0');
-  ip('link add link right name right.7 type vlan id 7');
   ip('link set right mtu 9000');
-  const wanted = ['lo', 'left', 'right', 'right.7', 'bridge0'];
+  const wanted = ['lo', 'left', 'right', 'bridge0'];
   const links = listInterfaces();
   const bridge = links.find((link) => link.name === 'bridge0');
   return wanted.map((name) => {

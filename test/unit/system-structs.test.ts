@@ -6,7 +6,7 @@ import * as structs from '../../src/system/structs.ts';
 import { command, describeIf } from '../support/requires.ts';
 
 /** Our numbers on the left, what C calls them on the right. */
-const STRUCTURES: readonly (readonly [keyof typeof structs, string])[] = [
+const STRUCTURES: readonly (readonly [ours: string, theirs: string])[] = [
   ...structure('IOVEC', 'struct iovec', { BASE: 'iov_base', LEN: 'iov_len' }),
   ...structure('MSGHDR', 'struct msghdr', {
     ...{ NAME: 'msg_name', NAMELEN: 'msg_namelen', IOV: 'msg_iov', IOVLEN: 'msg_iovlen' },
@@ -33,6 +33,13 @@ const STRUCTURES: readonly (readonly [keyof typeof structs, string])[] = [
   ...structure('RTATTR', 'struct rtattr', { LEN: 'rta_len', TYPE: 'rta_type' }),
 ];
 
+/** The numbers of structs.ts by name. */
+const numbers = new Map(Object.entries(structs).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])));
+
+test('every number of structs.ts is compared with the C headers', () => {
+  expect(STRUCTURES.map(([ours]) => ours).toSorted()).toEqual([...numbers.keys()].toSorted());
+});
+
 /** Constants whose C name is another than ours; undefined where the user headers have none. */
 const C_NAMES: Readonly<Record<string, string | undefined>> = {
   SCM_MAX_FD: undefined,
@@ -51,29 +58,9 @@ const C_NAMES: Readonly<Record<string, string | undefined>> = {
 };
 
 const HEADERS = [
-  ...[
-    'sys/socket.h',
-    'sys/un.h',
-    'sys/epoll.h',
-    'sys/eventfd.h',
-    'sys/mman.h',
-    'sys/file.h',
-    'sys/ioctl.h',
-    'errno.h',
-    'stddef.h',
-  ],
-  ...[
-    'fcntl.h',
-    'net/if.h',
-    'net/if_arp.h',
-    'linux/falloc.h',
-    'linux/fs.h',
-    'linux/filter.h',
-    'linux/if_packet.h',
-    'linux/if_link.h',
-  ],
-  ...['linux/netlink.h', 'linux/rtnetlink.h'],
-];
+  'sys/socket.h sys/un.h sys/epoll.h sys/eventfd.h sys/mman.h sys/file.h sys/ioctl.h errno.h stddef.h fcntl.h net/if.h net/if_arp.h',
+  'linux/falloc.h linux/fs.h linux/filter.h linux/if_packet.h linux/if_link.h linux/netlink.h linux/rtnetlink.h',
+].flatMap((line) => line.split(' '));
 
 const COMPILERS = [
   {
@@ -96,7 +83,7 @@ for (const { architecture, compiler, debianPackage } of COMPILERS) {
     test('structs.ts has the sizes and offsets of the C headers', () => {
       const epoll = structs.EPOLL_EVENT_LAYOUTS[architecture];
       const errors = compile(compiler, [
-        ...STRUCTURES.map(([ours, theirs]) => ({ name: ours, value: Number(structs[ours]), expression: theirs })),
+        ...STRUCTURES.map(([ours, theirs]) => ({ name: ours, value: numbers.get(ours) ?? NaN, expression: theirs })),
         { name: 'epoll_event', value: epoll.bytes, expression: 'sizeof(struct epoll_event)' },
         { name: 'epoll_event.events', value: epoll.events, expression: 'offsetof(struct epoll_event, events)' },
         { name: 'epoll_event.data', value: epoll.data, expression: 'offsetof(struct epoll_event, data)' },
@@ -114,8 +101,8 @@ for (const { architecture, compiler, debianPackage } of COMPILERS) {
     });
 
     test('errnoName() knows every number by its C name', () => {
-      const numbers = Array.from({ length: errnos.ERRNO_MAX }, (_, index) => index + 1);
-      const named = numbers.map((value) => ({ name: errnos.errnoName(value), value })).filter(({ name }) => name.startsWith('E'));
+      const all = Array.from({ length: errnos.ERRNO_MAX }, (_, index) => index + 1);
+      const named = all.map((value) => ({ name: errnos.errnoName(value), value })).filter(({ name }) => name.startsWith('E'));
       const exported = Object.entries(errnos).flatMap(([name, value]) =>
         /^E[A-Z]/.test(name) && name !== 'ERRNO_MAX' && typeof value === 'number' ? [{ name, value }] : [],
       );
@@ -149,12 +136,9 @@ function compile(compiler: string, checks: readonly Check[]): string[] {
 }
 
 /** `PREFIX_BYTES` is its size, `PREFIX_FIELD` the offset of a member. */
-function structure(prefix: string, type: string, members: Record<string, string>): [keyof typeof structs, string][] {
+function structure(prefix: string, type: string, members: Record<string, string>): [string, string][] {
   return [
-    [`${prefix}_BYTES` as keyof typeof structs, `sizeof(${type})`],
-    ...Object.entries(members).map(([field, member]): [keyof typeof structs, string] => [
-      `${prefix}_${field}` as keyof typeof structs,
-      `offsetof(${type}, ${member})`,
-    ]),
+    [`${prefix}_BYTES`, `sizeof(${type})`],
+    ...Object.entries(members).map(([field, member]): [string, string] => [`${prefix}_${field}`, `offsetof(${type}, ${member})`]),
   ];
 }
