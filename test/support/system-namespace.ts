@@ -32,7 +32,7 @@ export class NetworkNamespace {
 /** The kernel can make interfaces of this kind (vlan, macvlan …). Not every CI machine's can. */
 export function interfaceKind(kind: string): Requirement {
   const missing = `needs network interfaces of kind ${kind}: run a kernel that has them`;
-  if (root().missing !== undefined || command('ip').missing !== undefined) return { missing, certainInCi: false };
+  if (root().missing !== undefined || command('ip', 'iproute2').missing !== undefined) return { missing, certainInCi: false };
   const namespace = new NetworkNamespace('kind');
   try {
     namespace.ip('link add parent type veth');
