@@ -71,6 +71,11 @@ export class Copies {
     return this.tag[index] === tag && this.state[index] !== COPY_FREE ? index : NO_COPY;
   }
 
+  /** Whether the copy's path waits for its answer now. */
+  isWaitedFor(index: number): boolean {
+    return this.state[index] === COPY_IN_FLIGHT;
+  }
+
   free(index: number): void {
     this.state[index] = COPY_FREE;
     this.fragment[index] = undefined;

@@ -21,8 +21,8 @@ export const WINDOW_START = 8;
 
 /** Sectors in a frame before a full-size probe has passed both ways, and after large frames were lost. */
 export const SECTORS_UNPROVEN = 2;
-/** No frame carries more: the payload of a frame lies in one chunk. */
-export const FRAME_SECTORS_MAX = 127;
+/** No frame carries more (16 KiB): enough for any Ethernet MTU, and a bound for receive buffers. */
+export const FRAME_SECTORS_MAX = 32;
 
 export const RTO_INITIAL_US = 200_000;
 export const RTO_FLOOR_US = 20_000;

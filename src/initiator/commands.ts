@@ -1,0 +1,197 @@
+import type { EngineEvents, NoticeKind } from '../aoe/events.ts';
+import type { Target } from '../aoe/target.ts';
+import { TARGET_UP } from '../aoe/target.ts';
+import type { Volume, VolumeOptions } from '../aoe/volume.ts';
+import { SECTOR_BYTES } from '../aoe/constants.ts';
+import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
+import { AllowList } from './allow-list.ts';
+import type { Loop } from './loop.ts';
+import type { AttachmentReport, AttachRequest, Command, Failure, FailureCode, Reply, WorkerMessage } from './messages.ts';
+import type { Listener } from './nbd-front.ts';
+import { statisticsOf, targetReport } from './reports.ts';
+
+/** A volume as the control side sees it. */
+interface Attachment {
+  readonly volume: Volume;
+  readonly request: AttachRequest;
+  listener: Listener | undefined;
+  /** Commands that wait for the attach or the detach to end. */
+  attachId: number;
+  detachIds: number[];
+}
+
+/** No command waits. */
+const NO_ID = 0;
+
+/** Carries out commands on the data path, in its thread and between its turns, and tells what happens there. */
+export class Commands implements EngineEvents {
+  readonly #attachments = new Map<string, Attachment>();
+  readonly #post: (message: WorkerMessage) => void;
+  #loop: Loop | undefined;
+
+  constructor(post: (message: WorkerMessage) => void) {
+    this.#post = post;
+  }
+
+  connect(loop: Loop): void {
+    this.#loop = loop;
+  }
+
+  execute(id: number, command: Command, nowUs: number): void {
+    const loop = this.#loop;
+    if (loop === undefined) return;
+    try {
+      const reply = this.#run(loop, id, command, nowUs);
+      if (reply !== undefined) this.#post({ type: 'reply', id, reply });
+    } catch (error) {
+      this.#fail(id, failureOf(error));
+    }
+  }
+
+  notice(kind: NoticeKind | 'interface' | 'nbd', target: string, text: string): void {
+    this.#post({ type: 'notice', kind, target, text });
+  }
+
+  attached(volume: Volume): void {
+    const attachment = this.#attachments.get(volume.name);
+    const loop = this.#loop;
+    if (attachment === undefined || loop === undefined) return;
+    const { attachId } = attachment;
+    attachment.attachId = NO_ID;
+    try {
+      attachment.listener = loop.front.listen(volume, attachment.request.socketPath);
+    } catch (error) {
+      this.#attachments.delete(volume.name);
+      loop.engine.detach(volume, true, 0);
+      this.#fail(attachId, failureOf(error));
+      return;
+    }
+    this.#post({ type: 'reply', id: attachId, reply: { op: 'attached', attachment: report(attachment) } });
+  }
+
+  attachRefused(target: Target, reason: string): void {
+    const attachment = this.#attachments.get(target.name);
+    if (attachment === undefined) return;
+    this.#attachments.delete(target.name);
+    this.#fail(attachment.attachId, { code: 'refused', message: `${target.name} can't be attached: ${reason}` });
+  }
+
+  detached(target: Target): void {
+    const attachment = this.#attachments.get(target.name);
+    if (attachment === undefined) return;
+    this.#attachments.delete(target.name);
+    for (const id of attachment.detachIds) this.#post({ type: 'reply', id, reply: { op: 'done' } });
+  }
+
+  #run(loop: Loop, id: number, command: Command, nowUs: number): Reply | undefined {
+    switch (command.op) {
+      case 'setInterfaces':
+        loop.interfaces.setAllowed(new AllowList(command.patterns), nowUs);
+        return { op: 'interfaces', interfaces: loop.interfaces.states() };
+      case 'listInterfaces':
+        return { op: 'interfaces', interfaces: loop.interfaces.states() };
+      case 'discover':
+        loop.engine.discover(nowUs);
+        return { op: 'done' };
+      case 'listTargets':
+        return { op: 'targets', targets: [...loop.engine.targets()].filter(isKnown).map(targetReport) };
+      case 'attach':
+        this.#attach(loop, id, command.attach, nowUs);
+        return undefined;
+      case 'detach':
+        this.#detach(loop, id, command.name, command.force, nowUs);
+        return undefined;
+      case 'listAttachments':
+        return { op: 'attachments', attachments: [...this.#attachments.values()].map(report) };
+      case 'stat':
+        return { op: 'stat', statistics: statisticsOf(loop) };
+      case 'stop':
+        loop.stopped = true;
+        return { op: 'done' };
+    }
+  }
+
+  #attach(loop: Loop, id: number, request: AttachRequest, nowUs: number): void {
+    const { maxOutstanding, deadSeconds } = request;
+    if (!Number.isInteger(maxOutstanding) || maxOutstanding < 1 || maxOutstanding > MAX_OUTSTANDING_LIMIT) {
+      throw failure('invalid', `maxOutstanding is ${String(maxOutstanding)}; give 1 to ${String(MAX_OUTSTANDING_LIMIT)} frames`);
+    }
+    if (!Number.isFinite(deadSeconds) || deadSeconds < 0) {
+      throw failure('invalid', `deadSeconds is ${String(deadSeconds)}; give seconds, or 0 to hold I/O for ever`);
+    }
+    const known = loop.engine.find(request.shelf, request.slot);
+    if (known?.volume !== undefined) throw failure('already-exists', `${known.name} is attached already`);
+    const volume = loop.engine.attach(request.shelf, request.slot, volumeOptions(request), nowUs);
+    if (typeof volume === 'string') throw failure('unavailable', volume);
+    this.#attachments.set(volume.name, { volume, request, listener: undefined, attachId: id, detachIds: [] });
+  }
+
+  #detach(loop: Loop, id: number, name: string, force: boolean, nowUs: number): void {
+    const attachment = this.#attachments.get(name);
+    if (attachment === undefined) throw failure('not-found', `${name} is not attached`);
+    const { volume, listener } = attachment;
+    attachment.detachIds.push(id);
+    if (attachment.attachId !== NO_ID) {
+      const obstacle = volume.target.obstacle;
+      this.#fail(attachment.attachId, { code: 'unavailable', message: `${name} could not be attached: ${obstacle}` });
+      attachment.attachId = NO_ID;
+    }
+    if (listener !== undefined) loop.front.shutdown(listener);
+    attachment.listener = undefined;
+    loop.engine.detach(volume, force, nowUs);
+  }
+
+  #fail(id: number, reason: Failure): void {
+    if (id !== NO_ID) this.#post({ type: 'failure', id, failure: reason });
+  }
+}
+
+/** An error that carries its code to the control side. */
+class CommandError extends Error {
+  readonly code: FailureCode;
+
+  constructor(code: FailureCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+function failure(code: FailureCode, message: string): CommandError {
+  return new CommandError(code, message);
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof CommandError) return { code: error.code, message: error.message };
+  const { name, message } = error as Error;
+  return { code: name === 'RangeError' ? 'invalid' : 'internal', message };
+}
+
+function volumeOptions(request: AttachRequest): VolumeOptions {
+  const { readOnly, deadSeconds, maxOutstanding, interfaces } = request;
+  return { readOnly, deadUs: deadSeconds * 1_000_000, maxOutstanding, interfaces };
+}
+
+/** Targets that have been heard of, not only asked for. */
+function isKnown(target: Target): boolean {
+  return target.paths.length > 0 || target.volume !== undefined;
+}
+
+function report({ volume, request, listener }: Attachment): AttachmentReport {
+  const { target } = volume;
+  const durability = volume.flush === 'none' ? 'target policy' : volume.flush === 'ext' ? 'flush cache ext' : 'flush cache';
+  return {
+    name: volume.name,
+    sectors: volume.sectors,
+    readOnly: volume.readOnly,
+    canTrim: volume.canTrim,
+    socketPath: request.socketPath,
+    state: volume.closing ? 'detaching' : target.state,
+    reason: target.state === TARGET_UP ? '' : target.reason === '' ? target.obstacle : target.reason,
+    durability,
+    connections: listener?.connections ?? 0,
+    requestsInFlight: target.requests,
+    requestsDone: volume.requestsDone,
+    readBytes: volume.readSectors * SECTOR_BYTES,
+    writtenBytes: volume.writtenSectors * SECTOR_BYTES,
+  };
+}

@@ -1,0 +1,94 @@
+import { Worker } from 'node:worker_threads';
+import { EventFd } from '../system/eventfd.ts';
+import type { Command, CommandMessage, Failure, FailureCode, Reply, WorkerMessage } from './messages.ts';
+
+/** What the data path reports on its own: log lines, and the errors stream. */
+export interface DataPathEvents {
+  notice(kind: string, target: string, text: string): void;
+  /** The thread has ended without being asked to. Nothing works any more. */
+  failed(error: Error): void;
+}
+
+/** A command that was refused, or could not be carried out. */
+export class DataPathError extends Error {
+  override readonly name = 'DataPathError';
+  readonly code: FailureCode;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.code = failure.code;
+  }
+}
+
+interface Pending {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface DataPathOptions {
+  /** Names or patterns of interfaces; empty = no AoE traffic. */
+  readonly interfaces: readonly string[];
+  /** 64 KiB chunks of payload memory. */
+  readonly chunks: number;
+}
+
+/** Payload memory unless told otherwise: 64 MiB, of which only what is used takes up physical memory. */
+export const CHUNKS_DEFAULT = 1_024;
+
+/** The control thread's end of the data-path thread: commands go in as messages behind an eventfd, replies come back as promises. */
+export class DataPath {
+  readonly #worker: Worker;
+  readonly #wake: EventFd;
+  readonly #pending = new Map<number, Pending>();
+  readonly #events: DataPathEvents;
+  #lastId = 0;
+  #stopping = false;
+
+  constructor(options: DataPathOptions, events: DataPathEvents) {
+    this.#events = events;
+    this.#wake = EventFd.create();
+    const workerData = { eventFd: this.#wake.fd, interfaces: options.interfaces, chunks: options.chunks };
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
+    this.#worker.on('message', (message: WorkerMessage) => this.#received(message));
+    this.#worker.on('error', (error) => this.#ended(error));
+    this.#worker.on('exit', () => this.#ended(new Error('the data-path thread has ended')));
+  }
+
+  /** Carries out a command. Rejects with DataPathError. */
+  async execute(command: Command): Promise<Reply> {
+    const id = ++this.#lastId;
+    const message: CommandMessage = { id, command };
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.postMessage(message);
+      this.#wake.signal();
+    });
+  }
+
+  /** Ends the thread; volumes lose their sockets. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.execute({ op: 'stop' });
+    await this.#worker.terminate();
+    this.#wake.close();
+  }
+
+  #received(message: WorkerMessage): void {
+    if (message.type === 'notice') {
+      this.#events.notice(message.kind, message.target, message.text);
+      return;
+    }
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.type === 'reply') pending?.resolve(message.reply);
+    else pending?.reject(new DataPathError(message.failure));
+  }
+
+  #ended(error: Error): void {
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#events.failed(error);
+  }
+}

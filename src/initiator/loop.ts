@@ -1,0 +1,279 @@
+import { Engine } from '../aoe/engine.ts';
+import { TAG_PREFIXES } from '../aoe/copies.ts';
+import type { EngineEvents } from '../aoe/events.ts';
+import { RequestPool } from '../block/request.ts';
+import { ChunkPool } from '../buffers/chunk-pool.ts';
+import { claimAbstractName } from '../system/abstract-lock.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../system/constants.ts';
+import { Epoll } from '../system/epoll.ts';
+import type { EventFd } from '../system/eventfd.ts';
+import { closeFd } from '../system/unix-socket.ts';
+import { nowUs } from '../time/clock.ts';
+import { Interfaces, type PortWatcher } from './interfaces.ts';
+import { mapDataPathMemory, type DataPathMemory } from './memory.ts';
+import { NbdFront, type Connection, type FrontWatcher, type Listener } from './nbd-front.ts';
+import { PORT_BLOCKED, PORT_DOWN, PORT_GONE, PORT_OK, PORT_TOO_LONG, type PortDriver, type PortOutcome } from './port-driver.ts';
+import { RECEIVE_FRAMES } from './receive-ring.ts';
+import type { WorkerOptions } from './messages.ts';
+
+const EVENTS_MAX = 64;
+const REQUESTS_MAX = 8_192;
+/** A port whose queue the kernel reports as full, or whose frames do not fit, is tried again after this long. */
+const RETRY_US = 2_000;
+/** Rounds of sending in one turn, when batches fill up, before sockets are looked at again. */
+const ROUNDS_PER_TURN = 8;
+const RECEIVES_PER_TURN = 4;
+const WAIT_MS_MAX = 60_000;
+
+/** What a descriptor is, in the upper bits of its epoll token; the lower ones are its slot. */
+const TOKEN_SHIFT = 16;
+const TOKEN_CONTROL = 0;
+const TOKEN_MONITOR = 1;
+const TOKEN_PORT = 2;
+const TOKEN_LISTENER = 3;
+const TOKEN_CONNECTION = 4;
+
+/** Takes the commands that wait for the data path. */
+export interface CommandSource {
+  /** Commands have been posted. */
+  takeCommands(nowUs: number): void;
+  notice(kind: 'interface' | 'nbd', target: string, text: string): void;
+}
+
+/**
+ * The data path: one thread, one loop, no promise. It waits for packet sockets, NBD sockets, interface changes and commands; moves
+ * what has come into the engines; lets the AoE engine run; and sends what they have made.
+ */
+export class Loop implements PortWatcher, FrontWatcher {
+  readonly engine: Engine;
+  readonly front: NbdFront;
+  readonly interfaces: Interfaces;
+  readonly memory: DataPathMemory;
+  readonly chunks: ChunkPool;
+  stopped = false;
+  turns = 0;
+  readonly #source: CommandSource;
+  readonly #control: EventFd;
+  readonly #epoll = new Epoll(EVENTS_MAX);
+  readonly #tagClaim: number;
+  readonly #retryUs: number[] = [];
+  #nowUs = nowUs();
+
+  constructor(options: WorkerOptions, control: EventFd, events: EngineEvents, source: CommandSource) {
+    this.#source = source;
+    this.#control = control;
+    this.memory = mapDataPathMemory(options.chunks);
+    const { arena, chunksOffset, engine: engineMemory } = this.memory;
+    this.chunks = new ChunkPool(chunksOffset, options.chunks);
+    const [tagPrefix, claim] = claimTagPrefix();
+    this.#tagClaim = claim;
+    this.engine = new Engine({
+      arena,
+      memory: engineMemory,
+      chunks: this.chunks,
+      events,
+      random: Math.random,
+      tagPrefix,
+      placement: { withdraw: (copy) => this.#withdraw(copy) },
+    });
+    this.front = new NbdFront(this.memory, this.chunks, new RequestPool(REQUESTS_MAX), this);
+    this.interfaces = new Interfaces(this.memory, this.engine, tagPrefix, this);
+    this.#epoll.add(control.fd, EPOLLIN, TOKEN_CONTROL << TOKEN_SHIFT);
+    this.#epoll.add(this.interfaces.monitorFd, EPOLLIN, TOKEN_MONITOR << TOKEN_SHIFT);
+  }
+
+  /** Runs until `stopped` is set by a command. */
+  run(): void {
+    while (!this.stopped) this.turn();
+  }
+
+  /** Waits once, and does everything that has become possible. */
+  turn(): void {
+    const count = this.#epoll.wait(this.#waitMs());
+    this.#nowUs = nowUs();
+    this.turns++;
+    for (let event = 0; event < count; event++) this.#dispatch(this.#epoll.token(event), this.#epoll.events(event));
+    this.#retryBlocked();
+    for (let round = 0; round < ROUNDS_PER_TURN; round++) {
+      this.engine.advance(this.#nowUs);
+      if (!this.#flushPorts()) break;
+    }
+    this.#sendReplies();
+  }
+
+  close(): void {
+    for (const connection of this.front.connections) if (connection !== undefined) this.front.close(connection);
+    for (const listener of this.front.listeners) if (listener !== undefined) this.front.shutdown(listener);
+    this.interfaces.close(this.#nowUs);
+    this.#epoll.close();
+    closeFd(this.#tagClaim);
+  }
+
+  opened(driver: PortDriver, slot: number): void {
+    this.#retryUs[slot] = 0;
+    this.#epoll.add(driver.fd, EPOLLIN, (TOKEN_PORT << TOKEN_SHIFT) | slot);
+  }
+
+  closing(driver: PortDriver): void {
+    this.#epoll.remove(driver.fd);
+  }
+
+  listening(listener: Listener): void {
+    this.#epoll.add(listener.fd, EPOLLIN, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
+  }
+
+  unlistening(listener: Listener): void {
+    this.#epoll.remove(listener.fd);
+  }
+
+  connected(connection: Connection): void {
+    this.#epoll.add(connection.fd, EPOLLIN, (TOKEN_CONNECTION << TOKEN_SHIFT) | connection.slot);
+  }
+
+  disconnected(connection: Connection): void {
+    this.#epoll.remove(connection.fd);
+  }
+
+  wantsRoom(connection: Connection, wanted: boolean): void {
+    this.#epoll.modify(connection.fd, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN, (TOKEN_CONNECTION << TOKEN_SHIFT) | connection.slot);
+  }
+
+  notice(targetOrText: string, text?: string): void {
+    if (text === undefined) this.#source.notice('interface', '', targetOrText);
+    else this.#source.notice('nbd', targetOrText, text);
+  }
+
+  #waitMs(): number {
+    const dueUs = Math.min(this.engine.nextUs(this.#nowUs), this.#nextRetryUs());
+    if (dueUs === Infinity) return WAIT_MS_MAX;
+    const waitUs = dueUs - nowUs();
+    return waitUs <= 0 ? 0 : Math.min(Math.ceil(waitUs / 1000), WAIT_MS_MAX);
+  }
+
+  #dispatch(token: number, events: number): void {
+    const slot = token & ((1 << TOKEN_SHIFT) - 1);
+    switch (token >> TOKEN_SHIFT) {
+      case TOKEN_CONTROL:
+        this.#control.drain();
+        this.#source.takeCommands(this.#nowUs);
+        return;
+      case TOKEN_MONITOR:
+        this.interfaces.readChanges(this.#nowUs);
+        return;
+      case TOKEN_PORT:
+        this.#receiveFrames(slot, events);
+        return;
+      case TOKEN_LISTENER: {
+        const listener = this.front.listeners[slot];
+        if (listener !== undefined) this.front.accept(listener);
+        return;
+      }
+      default:
+        this.#serve(slot, events);
+    }
+  }
+
+  #receiveFrames(slot: number, events: number): void {
+    const driver = this.interfaces.drivers[slot];
+    if (driver === undefined) return;
+    if ((events & EPOLLOUT) !== 0) this.#unblock(driver, slot);
+    for (let turn = 0; turn < RECEIVES_PER_TURN; turn++) {
+      const received = driver.port.framesReceived;
+      const outcome = driver.receive(this.#nowUs);
+      if (outcome !== PORT_OK) {
+        this.#failed(driver, slot, outcome);
+        return;
+      }
+      if (driver.port.framesReceived - received < RECEIVE_FRAMES) return;
+    }
+  }
+
+  #serve(slot: number, events: number): void {
+    const connection = this.front.connections[slot];
+    if (connection === undefined) return;
+    if ((events & EPOLLOUT) !== 0) this.front.send(connection);
+    if (!connection.closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0) this.front.receive(connection);
+  }
+
+  /** Sends every port's batch; answers whether one was full, so that the engine may have more. */
+  #flushPorts(): boolean {
+    let more = false;
+    const { drivers } = this.interfaces;
+    for (let slot = 0; slot < drivers.length; slot++) {
+      const driver = drivers[slot];
+      if (driver === undefined) continue;
+      more ||= driver.port.batch.full;
+      const outcome = driver.flush();
+      if (outcome !== PORT_OK) this.#failed(driver, slot, outcome);
+    }
+    return more;
+  }
+
+  #sendReplies(): void {
+    const { connections } = this.front;
+    for (const connection of connections) {
+      if (connection === undefined || connection.waitsForRoom) continue;
+      if (connection.session.inFlight > 0 || connection.session.finished) this.front.send(connection);
+      if (connection.session.paused && !connection.closed) this.front.receive(connection);
+    }
+  }
+
+  #failed(driver: PortDriver, slot: number, outcome: PortOutcome): void {
+    switch (outcome) {
+      case PORT_GONE:
+        this.interfaces.gone(driver, this.#nowUs);
+        return;
+      case PORT_DOWN:
+      case PORT_TOO_LONG:
+        this.interfaces.refresh(this.#nowUs);
+        break;
+      case PORT_BLOCKED:
+      default:
+        break;
+    }
+    if (this.interfaces.drivers[slot] !== driver) return;
+    this.engine.setBlocked(driver.port, true);
+    this.#retryUs[slot] = this.#nowUs + RETRY_US;
+  }
+
+  #unblock(driver: PortDriver, slot: number): void {
+    this.engine.setBlocked(driver.port, false);
+    this.#retryUs[slot] = 0;
+  }
+
+  #retryBlocked(): void {
+    const { drivers } = this.interfaces;
+    for (let slot = 0; slot < drivers.length; slot++) {
+      const driver = drivers[slot];
+      if (driver !== undefined && driver.port.blocked && this.#retryUs[slot] <= this.#nowUs) this.#unblock(driver, slot);
+    }
+  }
+
+  #nextRetryUs(): number {
+    let next = Infinity;
+    const { drivers } = this.interfaces;
+    for (let slot = 0; slot < drivers.length; slot++) {
+      if (drivers[slot]?.port.blocked === true && this.#retryUs[slot] < next) next = this.#retryUs[slot];
+    }
+    return next;
+  }
+
+  #withdraw(copy: number): void {
+    const port = this.engine.copies.path[copy]?.port;
+    if (port === undefined) return;
+    for (const driver of this.interfaces.drivers) {
+      if (driver?.port === port) driver.ring.withdraw(copy);
+    }
+  }
+}
+
+/** A tag space that no other initiator in this network namespace uses. */
+function claimTagPrefix(): [prefix: number, claim: number] {
+  const start = Math.floor(Math.random() * TAG_PREFIXES);
+  for (let tried = 0; tried < TAG_PREFIXES; tried++) {
+    const prefix = (start + tried) % TAG_PREFIXES;
+    const claim = claimAbstractName(`aoe-csi/tag-prefix/${String(prefix)}`);
+    if (claim !== undefined) return [prefix, claim];
+  }
+  throw new Error(`all ${String(TAG_PREFIXES)} tag spaces of this network namespace are in use: too many initiators run here`);
+}

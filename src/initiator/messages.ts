@@ -1,0 +1,139 @@
+/**
+ * What the control thread and the data-path thread tell each other. Messages travel over a MessagePort; the worker, which never
+ * returns to its event loop, is woken by an eventfd and takes them with `receiveMessageOnPort`.
+ */
+import type { NoticeKind } from '../aoe/events.ts';
+
+/** How a volume is to be attached. */
+export interface AttachRequest {
+  readonly shelf: number;
+  readonly slot: number;
+  /** Where the volume's NBD server shall listen. */
+  readonly socketPath: string;
+  readonly readOnly: boolean;
+  /** Held I/O fails after so many seconds without an answer; 0 = never. */
+  readonly deadSeconds: number;
+  readonly maxOutstanding: number;
+  /** Only these of the initiator's interfaces; all of them when undefined. */
+  readonly interfaces: readonly string[] | undefined;
+}
+
+export type Command =
+  | { readonly op: 'setInterfaces'; readonly patterns: readonly string[] }
+  | { readonly op: 'listInterfaces' }
+  | { readonly op: 'discover' }
+  | { readonly op: 'listTargets' }
+  | { readonly op: 'attach'; readonly attach: AttachRequest }
+  /** Ends an attach that has not succeeded, or a volume; `force` fails what is under way. */
+  | { readonly op: 'detach'; readonly name: string; readonly force: boolean }
+  | { readonly op: 'listAttachments' }
+  | { readonly op: 'stat' }
+  /** Lets go of all interfaces and sockets, and ends the thread. */
+  | { readonly op: 'stop' };
+
+/** Reasons that a caller can act on; each maps to one gRPC status. */
+export type FailureCode = 'not-found' | 'already-exists' | 'invalid' | 'refused' | 'busy' | 'unavailable' | 'internal';
+
+export interface Failure {
+  readonly code: FailureCode;
+  readonly message: string;
+}
+
+export interface InterfaceState {
+  readonly name: string;
+  /** Index of the interface now, 0 when there is none of this name. */
+  readonly index: number;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly state: 'up' | 'down' | 'missing' | 'refused';
+  /** Why it is not used. */
+  readonly reason: string;
+  readonly framesSent: number;
+  readonly framesReceived: number;
+  /** Frames the kernel dropped because we were too slow. */
+  readonly framesDropped: number;
+}
+
+export interface PathState {
+  readonly interface: string;
+  readonly mac: string;
+  readonly standing: string;
+  /** Bytes of data in a frame now. */
+  readonly payloadBytes: number;
+  readonly roundTripUs: number;
+  readonly timeoutUs: number;
+  readonly window: number;
+  readonly inFlight: number;
+  readonly framesSent: number;
+  readonly framesResent: number;
+  readonly timeouts: number;
+}
+
+export interface TargetReport {
+  /** `e10.3` */
+  readonly name: string;
+  readonly shelf: number;
+  readonly slot: number;
+  readonly state: string;
+  readonly reason: string;
+  /** 0 while unknown. */
+  readonly sectors: number;
+  readonly serial: string;
+  readonly model: string;
+  readonly firmware: string;
+  readonly bufferCount: number;
+  readonly sectorsPerFrame: number;
+  readonly configString: Uint8Array;
+  readonly flush: string;
+  readonly trim: boolean;
+  readonly paths: readonly PathState[];
+}
+
+export interface AttachmentReport {
+  readonly name: string;
+  readonly sectors: number;
+  readonly readOnly: boolean;
+  readonly canTrim: boolean;
+  readonly socketPath: string;
+  /** `attaching`, `up`, `down`, `mismatch`, `fenced`, `detaching` */
+  readonly state: string;
+  readonly reason: string;
+  /** How a flush becomes durable: `flush cache`, `flush cache ext`, or `target policy`. */
+  readonly durability: string;
+  readonly connections: number;
+  readonly requestsInFlight: number;
+  readonly requestsDone: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** Counters of the whole initiator, by name; all grow. */
+export type Statistics = Readonly<Record<string, number>>;
+
+export type Reply =
+  | { readonly op: 'done' }
+  | { readonly op: 'interfaces'; readonly interfaces: readonly InterfaceState[] }
+  | { readonly op: 'targets'; readonly targets: readonly TargetReport[] }
+  | { readonly op: 'attached'; readonly attachment: AttachmentReport }
+  | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
+  | { readonly op: 'stat'; readonly statistics: Statistics };
+
+/** To the worker. */
+export interface CommandMessage {
+  readonly id: number;
+  readonly command: Command;
+}
+
+/** From the worker: the answer to a command, or something that happened. */
+export type WorkerMessage =
+  | { readonly type: 'reply'; readonly id: number; readonly reply: Reply }
+  | { readonly type: 'failure'; readonly id: number; readonly failure: Failure }
+  | { readonly type: 'notice'; readonly kind: NoticeKind | 'interface' | 'nbd'; readonly target: string; readonly text: string };
+
+/** What the worker is started with. */
+export interface WorkerOptions {
+  readonly eventFd: number;
+  readonly interfaces: readonly string[];
+  /** 64 KiB chunks for the data of requests, over all volumes. */
+  readonly chunks: number;
+}

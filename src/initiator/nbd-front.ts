@@ -1,0 +1,239 @@
+import { rmSync } from 'node:fs';
+import type { Volume } from '../aoe/volume.ts';
+import type { BlockDevice } from '../block/device.ts';
+import type { RequestPool } from '../block/request.ts';
+import type { ChunkPool } from '../buffers/chunk-pool.ts';
+import { IoVector } from '../buffers/io-vector.ts';
+import { newNbdCounters } from '../nbd/counters.ts';
+import type { ExportDirectory } from '../nbd/export.ts';
+import { NbdSession } from '../nbd/session.ts';
+import { EAGAIN } from '../system/errno.ts';
+import { setSendBuffer } from '../system/socket-options.ts';
+import { StreamIo } from '../system/stream-io.ts';
+import { acceptUnix, closeFd, listenUnix } from '../system/unix-socket.ts';
+import { CONNECTIONS_MAX, STREAM_RANGES_MAX, type DataPathMemory } from './memory.ts';
+
+/** Room for a few large replies in a socket, so that a slow client does not stop the loop's turn at every 200 KiB. */
+const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
+const BACKLOG = 64;
+const SOCKET_MODE = 0o600;
+/** Receives from one connection before others have their turn. */
+const RECEIVES_PER_TURN = 4;
+
+/** Where the loop hears of descriptors to watch. */
+export interface FrontWatcher {
+  listening(listener: Listener): void;
+  unlistening(listener: Listener): void;
+  connected(connection: Connection): void;
+  disconnected(connection: Connection): void;
+  /** Watch for room to send, or no longer. */
+  wantsRoom(connection: Connection, wanted: boolean): void;
+  notice(target: string, text: string): void;
+}
+
+/** A volume's socket, with one export. */
+export class Listener implements ExportDirectory {
+  readonly volume: Volume;
+  readonly path: string;
+  readonly fd: number;
+  readonly slot: number;
+  connections = 0;
+
+  constructor(volume: Volume, path: string, slot: number) {
+    this.volume = volume;
+    this.path = path;
+    this.slot = slot;
+    this.fd = listenUnix(path, { backlog: BACKLOG, mode: SOCKET_MODE });
+  }
+
+  find(name: string): BlockDevice | undefined {
+    return name === this.volume.name ? this.volume : undefined;
+  }
+
+  names(): readonly string[] {
+    return [this.volume.name];
+  }
+}
+
+export class Connection {
+  readonly session: NbdSession;
+  readonly listener: Listener;
+  readonly fd: number;
+  /** Its place in the table, and so its staging memory. */
+  readonly slot: number;
+  /** The socket took less than there is; the loop watches for room. */
+  waitsForRoom = false;
+  closed = false;
+
+  constructor(session: NbdSession, listener: Listener, fd: number, slot: number) {
+    this.session = session;
+    this.listener = listener;
+    this.fd = fd;
+    this.slot = slot;
+  }
+}
+
+/** The NBD side of the data path: a listening socket per volume, and their connections. */
+export class NbdFront {
+  readonly counters = newNbdCounters();
+  readonly connections: (Connection | undefined)[] = [];
+  readonly listeners: (Listener | undefined)[] = [];
+  refusedConnections = 0;
+  readonly #memory: DataPathMemory;
+  readonly #chunks: ChunkPool;
+  readonly #requests: RequestPool;
+  readonly #watcher: FrontWatcher;
+  readonly #stream: StreamIo;
+  readonly #vector = new IoVector(STREAM_RANGES_MAX);
+  /** Staging slots of closed sessions whose requests the engine still has. */
+  readonly #lingering: Connection[] = [];
+
+  constructor(memory: DataPathMemory, chunks: ChunkPool, requests: RequestPool, watcher: FrontWatcher) {
+    this.#memory = memory;
+    this.#chunks = chunks;
+    this.#requests = requests;
+    this.#watcher = watcher;
+    this.#stream = new StreamIo(memory.arena, memory.stream, STREAM_RANGES_MAX);
+  }
+
+  /** Serves a volume at `path`. Throws SystemError. */
+  listen(volume: Volume, path: string): Listener {
+    let slot = this.listeners.indexOf(undefined);
+    if (slot < 0) slot = this.listeners.length;
+    const listener = new Listener(volume, path, slot);
+    this.listeners[slot] = listener;
+    this.#watcher.listening(listener);
+    return listener;
+  }
+
+  /** Refuses new connections and requests; the connections end when what they asked for is answered. */
+  shutdown(listener: Listener): void {
+    if (this.listeners[listener.slot] !== listener) return;
+    this.#watcher.unlistening(listener);
+    closeFd(listener.fd);
+    rmSync(listener.path, { force: true });
+    this.listeners[listener.slot] = undefined;
+    for (const connection of this.connections) {
+      if (connection?.listener !== listener) continue;
+      connection.session.shutdown();
+      this.send(connection);
+    }
+  }
+
+  /** Takes the connections that wait at a listener. */
+  accept(listener: Listener): void {
+    for (;;) {
+      const fd = acceptUnix(listener.fd);
+      if (fd < 0) return;
+      const slot = this.#freeSlot();
+      if (slot < 0) {
+        closeFd(fd);
+        if (this.refusedConnections++ === 0) {
+          this.#watcher.notice(
+            listener.volume.name,
+            `more than ${String(CONNECTIONS_MAX)} NBD connections: further ones are closed`,
+          );
+        }
+        continue;
+      }
+      this.#connect(listener, fd, slot);
+    }
+  }
+
+  /** Takes what a client has sent, as far as there is memory for it. */
+  receive(connection: Connection): void {
+    const { session, fd } = connection;
+    for (let turn = 0; turn < RECEIVES_PER_TURN; turn++) {
+      session.fillReceive(this.#vector);
+      const wanted = this.#vector.sizeBytes;
+      if (wanted === 0) break;
+      const bytes = this.#stream.receive(fd, this.#vector);
+      if (bytes === -EAGAIN) break;
+      if (bytes <= 0) {
+        this.close(connection);
+        return;
+      }
+      session.received(bytes);
+      // Less than there was room for: the socket is empty now, and the next look can wait for the next wake-up.
+      if (bytes < wanted) break;
+    }
+    if (session.state === 'negotiation' || session.finished) this.send(connection);
+  }
+
+  /** Sends what is ready. */
+  send(connection: Connection): void {
+    const { session, fd } = connection;
+    if (connection.closed) return;
+    for (;;) {
+      session.fillTransmit(this.#vector);
+      const wanted = this.#vector.sizeBytes;
+      if (wanted === 0) break;
+      const bytes = this.#stream.send(fd, this.#vector);
+      if (bytes === -EAGAIN) {
+        this.#room(connection, true);
+        return;
+      }
+      if (bytes < 0) {
+        this.close(connection);
+        return;
+      }
+      session.transmitted(bytes);
+      if (bytes < wanted) {
+        this.#room(connection, true);
+        return;
+      }
+    }
+    this.#room(connection, false);
+    if (session.finished) this.close(connection);
+  }
+
+  /** Ends a connection; what the engine still has of it comes back later. */
+  close(connection: Connection): void {
+    if (connection.closed) return;
+    connection.closed = true;
+    this.#watcher.disconnected(connection);
+    closeFd(connection.fd);
+    connection.session.peerClosed();
+    connection.listener.connections--;
+    this.connections[connection.slot] = undefined;
+    if (connection.session.inFlight > 0) this.#lingering.push(connection);
+  }
+
+  #connect(listener: Listener, fd: number, slot: number): void {
+    setSendBuffer(fd, SEND_BUFFER_BYTES);
+    const { arena, stagings } = this.#memory;
+    const session = new NbdSession({
+      arena,
+      chunks: this.#chunks,
+      requests: this.#requests,
+      stagingOffset: stagings[slot],
+      directory: listener,
+      counters: this.counters,
+      log: (event) => {
+        if (event.kind === 'connectionDropped')
+          this.#watcher.notice(listener.volume.name, `NBD connection dropped: ${event.detail}`);
+      },
+    });
+    const connection = new Connection(session, listener, fd, slot);
+    this.connections[slot] = connection;
+    listener.connections++;
+    this.#watcher.connected(connection);
+    this.send(connection);
+  }
+
+  #freeSlot(): number {
+    for (let index = this.#lingering.length - 1; index >= 0; index--) {
+      if (this.#lingering[index].session.inFlight === 0) this.#lingering.splice(index, 1);
+    }
+    for (let slot = 0; slot < CONNECTIONS_MAX; slot++) {
+      if (this.connections[slot] === undefined && !this.#lingering.some((old) => old.slot === slot)) return slot;
+    }
+    return -1;
+  }
+
+  #room(connection: Connection, wanted: boolean): void {
+    if (connection.waitsForRoom === wanted) return;
+    connection.waitsForRoom = wanted;
+    this.#watcher.wantsRoom(connection, wanted);
+  }
+}

@@ -1,0 +1,26 @@
+/** Entry of the data-path thread. It stays in its own loop for good and never returns to Node's. */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { EventFd } from '../system/eventfd.ts';
+import { Commands } from './commands.ts';
+import { Loop } from './loop.ts';
+import type { CommandMessage, WorkerMessage, WorkerOptions } from './messages.ts';
+import { nowUs } from '../time/clock.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('this module runs as a worker thread only');
+const options = workerData as WorkerOptions;
+const commands = new Commands((message: WorkerMessage) => port.postMessage(message));
+const loop = new Loop(options, new EventFd(options.eventFd), commands, {
+  takeCommands: (now) => {
+    for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
+      const { id, command } = received.message as CommandMessage;
+      commands.execute(id, command, now);
+    }
+  },
+  notice: (kind, target, text) => commands.notice(kind, target, text),
+});
+commands.connect(loop);
+commands.execute(0, { op: 'setInterfaces', patterns: options.interfaces }, nowUs());
+loop.run();
+loop.close();
+port.close();
