@@ -1,5 +1,5 @@
 import type { Sample, Workload } from '../workload.ts';
-import { RunningProcess } from './processes.ts';
+import type { RunningProcess } from './processes.ts';
 
 /** The part of fio's JSON report that is read here (fio-3.x, `jobs[0].read` or `.write`). */
 interface FioDirection {
