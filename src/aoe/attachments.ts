@@ -89,6 +89,7 @@ export class Attachments {
   setOptions(target: Target, volume: Volume, options: VolumeOptions, nowUs: number): void {
     volume.options = options;
     for (const path of target.paths) {
+      path.window.setLimit(target.framesMax);
       const allowed = volume.allows(path.port);
       if (!allowed && path.standing === STANDING_PROVEN) this.#health.begin(path, nowUs);
       if (!allowed) this.#health.stop(path);

@@ -165,7 +165,7 @@ export class Discovery implements IdentityListener {
   #sighted(path: Path, announcement: boolean, fresh: boolean, nowUs: number): void {
     const { target } = path;
     if (target.volume !== undefined) {
-      path.window.setLimit(target.bufferCount === 0 ? 1 : target.bufferCount);
+      path.window.setLimit(target.framesMax);
       if (path.sectorsMax > target.sectorCount) this.#payload?.refresh(path, nowUs);
       this.#listener?.sighted(path, announcement, fresh, nowUs);
       return;

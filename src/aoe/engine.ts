@@ -170,7 +170,9 @@ export class Engine implements SightingListener {
     if (nowUs >= this.#scanUs) this.#scan(nowUs);
     for (const target of this.#core.attached) {
       const { volume } = target;
-      if (volume !== undefined && target.hasWork) this.#sender.pump(target, volume, nowUs);
+      if (volume === undefined) continue;
+      if (volume.closing) this.#attachments.tick(target, volume, nowUs);
+      if (target.hasWork) this.#sender.pump(target, volume, nowUs);
     }
   }
 

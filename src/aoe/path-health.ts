@@ -335,7 +335,7 @@ export class PathHealth implements PathWatcher {
   #prove(path: Path, nowUs: number): void {
     const { target } = path;
     path.standing = STANDING_PROVEN;
-    path.window.setLimit(target.bufferCount === 0 ? 1 : target.bufferCount);
+    path.window.setLimit(target.framesMax);
     path.window.restart();
     path.roundTrip.resume();
     path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);

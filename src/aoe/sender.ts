@@ -52,7 +52,8 @@ export class Sender {
   /** Sends what can be sent for one attached target: resends first, then new fragments. */
   pump(target: Target, volume: Volume, nowUs: number): void {
     if (nowUs < target.pausedUntilUs) return;
-    while (target.hasWork && target.inFlight < this.#limit(target, volume)) {
+    const framesMax = target.framesMax;
+    while (target.hasWork && target.inFlight < framesMax) {
       const again = target.ready.head;
       const path = choosePath(target, again === undefined ? undefined : this.#lastPath(again));
       if (path === undefined) return;
@@ -78,11 +79,6 @@ export class Sender {
     this.#recovery.forgetCopy(fragment, copy);
     fragment.state = FRAGMENT_RESEND;
     path.target.ready.unshift(fragment);
-  }
-
-  #limit(target: Target, volume: Volume): number {
-    const cap = volume.options.maxOutstanding;
-    return target.bufferCount > 0 && target.bufferCount < cap ? target.bufferCount : cap;
   }
 
   #lastPath(fragment: Fragment): Path | undefined {

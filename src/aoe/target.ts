@@ -84,6 +84,13 @@ export class Target {
     this.name = `e${String(shelf)}.${String(slot)}`;
   }
 
+  /** Frames that may be unanswered here: what the target says it buffers, and what the volume allows. */
+  get framesMax(): number {
+    const buffers = this.bufferCount < 1 ? 1 : this.bufferCount;
+    const allowed = this.volume?.options.maxOutstanding ?? buffers;
+    return buffers < allowed ? buffers : allowed;
+  }
+
   get hasWork(): boolean {
     return this.queue.length > 0 || this.ready.length > 0;
   }
