@@ -17,10 +17,10 @@ import type { ChunkShare } from './chunk-share.ts';
 import * as nbd from './constants.ts';
 import type { DropReason, NbdCounters } from './counters.ts';
 import { errorValueOf } from './error-values.ts';
+import { IncomingPayload } from './incoming-payload.ts';
 import { REQUEST_BYTES } from './layout.ts';
 import * as limits from './limits.ts';
 import type { NbdLog, Phase, PhaseState } from './phase.ts';
-import { copyIntoChain, pushChain } from './ranges.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { lbaOf, refusalOf, sectorsOf, SHUTTING_DOWN, type Refusal } from './refusal.ts';
 import type { ReplyQueue } from './reply-queue.ts';
@@ -55,6 +55,7 @@ export class Transmission implements Phase, RequestOwner {
   readonly #share: ChunkShare;
   readonly #counters: NbdCounters;
   readonly #log: NbdLog;
+  readonly #payload: IncomingPayload;
   readonly #header = new RequestHeader();
 
   #state: PhaseState = 'open';
@@ -63,17 +64,6 @@ export class Transmission implements Phase, RequestOwner {
   #closed = false;
   /** Requests that the device has. */
   #submitted = 0;
-
-  /** The write whose payload is coming in, and how much of it has. */
-  #incoming: BlockRequest | undefined = undefined;
-  #payloadBytes = 0;
-  #payloadDoneBytes = 0;
-
-  /** What is left of the payload to be thrown away, and the reply that follows it. */
-  #drainBytes = 0;
-  #drainedError = 0;
-  #drainedCookieHigh = 0;
-  #drainedCookieLow = 0;
 
   #receiveAheadBytes = limits.RECEIVE_BYTES;
 
@@ -86,6 +76,7 @@ export class Transmission implements Phase, RequestOwner {
     this.#share = options.share;
     this.#counters = options.counters;
     this.#log = options.log;
+    this.#payload = new IncomingPayload(options.share.pool);
     this.payloadBytesMax = payloadBytesMaxOf(options.share);
   }
 
@@ -101,7 +92,7 @@ export class Transmission implements Phase, RequestOwner {
 
   /** Requests taken and not yet answered to the last byte. */
   get inFlight(): number {
-    return this.#submitted + this.#replies.length + (this.#incoming !== undefined || this.#drainBytes > 0 ? 1 : 0);
+    return this.#submitted + this.#replies.length + (this.#payload.active ? 1 : 0);
   }
 
   advance(): void {
@@ -110,17 +101,14 @@ export class Transmission implements Phase, RequestOwner {
 
   fillReceive(vector: IoVector): void {
     if (this.#state !== 'open' || this.#paused) return;
-    const request = this.#incoming;
-    if (request !== undefined) {
-      const all = pushChain(vector, this.#share.pool, request.chunk, this.#payloadDoneBytes, this.#payloadBytes);
-      if (!all || vector.full) return;
-    }
-    this.#input.offer(vector, this.#drainBytes > 0 ? limits.RECEIVE_BYTES : this.#receiveAheadBytes);
+    const payload = this.#payload;
+    if (payload.active && (!payload.offer(vector) || vector.full)) return;
+    const discarding = payload.active && payload.request === undefined;
+    this.#input.offer(vector, discarding ? limits.RECEIVE_BYTES : this.#receiveAheadBytes);
   }
 
   received(bytes: number): void {
-    const directBytes = Math.min(bytes, this.#payloadBytes - this.#payloadDoneBytes);
-    this.#payloadDoneBytes += directBytes;
+    const directBytes = this.#payload.active ? this.#payload.received(bytes) : 0;
     this.#input.received(bytes - directBytes);
     this.advance();
   }
@@ -143,53 +131,36 @@ export class Transmission implements Phase, RequestOwner {
 
   shutdown(): void {
     this.#shuttingDown = true;
-    const request = this.#incoming;
+    const request = this.#payload.request;
     if (request === undefined) return;
-    // The payload that is still to come belongs to a write that won't be done.
-    this.#incoming = undefined;
-    this.#refuseAfter(this.#payloadBytes - this.#payloadDoneBytes, SHUTTING_DOWN, request.cookieHigh, request.cookieLow);
-    this.#payloadBytes = this.#payloadDoneBytes = 0;
+    this.#counters.refused[SHUTTING_DOWN.reason]++;
+    this.#payload.abandon(request, SHUTTING_DOWN.error);
     this.#free(request);
   }
 
   close(): void {
     this.#closed = true;
     this.#replies.clear();
-    if (this.#incoming !== undefined) this.#free(this.#incoming);
-    this.#incoming = undefined;
-    this.#drainBytes = 0;
+    const request = this.#payload.request;
+    this.#payload.end();
+    if (request !== undefined) this.#free(request);
   }
 
   /** Takes one step through the input; false when it needs more bytes, or resources, or is at its end. */
   #takeNext(): boolean {
-    if (this.#incoming !== undefined) return this.#takePayload(this.#incoming);
-    if (this.#drainBytes > 0) return this.#drain();
-    return this.#takeHeader();
+    return this.#payload.active ? this.#takePayload(this.#payload) : this.#takeHeader();
   }
 
-  #takePayload(request: BlockRequest): boolean {
-    const takenBytes = Math.min(this.#input.length, this.#payloadBytes - this.#payloadDoneBytes);
-    if (takenBytes > 0) {
-      const input = this.#input;
-      copyIntoChain(input.arena, this.#share.pool, request.chunk, this.#payloadDoneBytes, input.start, takenBytes);
-      input.skip(takenBytes);
-      this.#payloadDoneBytes += takenBytes;
+  #takePayload(payload: IncomingPayload): boolean {
+    if (!payload.takeFrom(this.#input)) return false;
+    const request = payload.request;
+    payload.end();
+    if (request === undefined) {
+      this.#replies.push(payload.error, payload.cookieHigh, payload.cookieLow);
+    } else {
+      this.#counters.bytes.written += payload.sizeBytes;
+      this.#submit(request);
     }
-    if (this.#payloadDoneBytes < this.#payloadBytes) return false;
-
-    this.#counters.bytes.written += this.#payloadBytes;
-    this.#incoming = undefined;
-    this.#payloadBytes = this.#payloadDoneBytes = 0;
-    this.#submit(request);
-    return true;
-  }
-
-  #drain(): boolean {
-    const takenBytes = Math.min(this.#input.length, this.#drainBytes);
-    this.#input.skip(takenBytes);
-    this.#drainBytes -= takenBytes;
-    if (this.#drainBytes > 0) return false;
-    this.#replies.push(this.#drainedError, this.#drainedCookieHigh, this.#drainedCookieLow);
     return true;
   }
 
@@ -217,20 +188,11 @@ export class Transmission implements Phase, RequestOwner {
       return this.#break('payloadTooLong', `a write announces ${payloadBytes} bytes, the limit is ${this.payloadBytesMax}`);
     }
     this.#input.skip(REQUEST_BYTES);
-    this.#refuseAfter(payloadBytes, refusal, header.cookieHigh, header.cookieLow);
-    return true;
-  }
-
-  #refuseAfter(payloadBytes: number, refusal: Refusal, cookieHigh: number, cookieLow: number): void {
     this.#counters.refused[refusal.reason]++;
-    if (payloadBytes === 0) {
-      this.#replies.push(refusal.error, cookieHigh, cookieLow);
-      return;
-    }
-    this.#drainBytes = payloadBytes;
-    this.#drainedError = refusal.error;
-    this.#drainedCookieHigh = cookieHigh;
-    this.#drainedCookieLow = cookieLow;
+    const { cookieHigh, cookieLow } = header;
+    if (payloadBytes > 0) this.#payload.discard(payloadBytes, refusal.error, cookieHigh, cookieLow);
+    else this.#replies.push(refusal.error, cookieHigh, cookieLow);
+    return true;
   }
 
   #accept(header: RequestHeader): boolean {
@@ -257,14 +219,10 @@ export class Transmission implements Phase, RequestOwner {
     request.cookieLow = header.cookieLow;
     this.#count(op);
 
-    if (op === OP_WRITE) {
-      this.#incoming = request;
-      this.#payloadBytes = header.lengthBytes;
-      this.#payloadDoneBytes = 0;
-    }
     const large = op === OP_WRITE && header.lengthBytes >= limits.LARGE_WRITE_BYTES;
     this.#receiveAheadBytes = large ? limits.RECEIVE_BYTES_AFTER_LARGE_WRITE : limits.RECEIVE_BYTES;
-    if (op !== OP_WRITE) this.#submit(request);
+    if (op === OP_WRITE) this.#payload.accept(request, header.lengthBytes);
+    else this.#submit(request);
     return true;
   }
 
