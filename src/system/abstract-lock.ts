@@ -1,5 +1,5 @@
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts';
-import { EADDRINUSE } from './errno.ts';
+import { EADDRINUSE, SystemError } from './errno.ts';
 import { bindSocket, close, lastErrno, orThrow, socket } from './libc.ts';
 import { abstractAddress } from './unix-address.ts';
 
@@ -12,16 +12,9 @@ export function claimAbstractName(name: string): number | undefined {
   const attempt = `claim the name @${name} in this network namespace`;
   const address = abstractAddress(name, attempt);
   const fd = orThrow(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket', attempt);
-  const bound = bindSocket(fd, address, address.length);
-  if (bound === 0) return fd;
-  if (lastErrno() === EADDRINUSE) {
-    close(fd);
-    return undefined;
-  }
-  try {
-    orThrow(bound, 'bind', attempt);
-  } finally {
-    close(fd);
-  }
-  return undefined;
+  if (bindSocket(fd, address, address.length) === 0) return fd;
+  const errno = lastErrno();
+  close(fd);
+  if (errno === EADDRINUSE) return undefined;
+  throw new SystemError({ attempt, syscall: 'bind', errno });
 }

@@ -28,7 +28,11 @@ export class MessageBatch {
   readonly iovecsMax: number;
   readonly #words: Int32Array;
   readonly #arenaAddress: number;
-  readonly #headersAddress: number;
+  /**
+   * Address of each header. The last element is no number, so that V8 keeps the numbers as objects that are made here once:
+   * computed anew, each address would be an allocation per call, because it does not fit into 31 bits.
+   */
+  readonly #addresses: readonly (number | undefined)[];
   /** Word index of the first iovec, and words of one message's iovecs. */
   readonly #vectors: number;
   readonly #vectorsStride: number;
@@ -44,13 +48,14 @@ export class MessageBatch {
     this.count = count;
     this.iovecsMax = iovecsMax;
     this.#arenaAddress = arena.address;
-    this.#headersAddress = arena.address + regionOffset;
+    const headersAddress = arena.address + regionOffset;
+    this.#addresses = [...Array.from({ length: count }, (_, message) => headersAddress + message * MMSGHDR_BYTES), undefined];
     this.#words = new Int32Array(arena.bytes.buffer, regionOffset, sizeBytes / WORD);
     this.#words.fill(0);
     this.#vectors = (count * MMSGHDR_BYTES) / WORD;
     this.#vectorsStride = (iovecsMax * IOVEC_BYTES) / WORD;
     for (let message = 0; message < count; message++) {
-      const vectorsAddress = this.#headersAddress + count * MMSGHDR_BYTES + message * iovecsMax * IOVEC_BYTES;
+      const vectorsAddress = headersAddress + count * MMSGHDR_BYTES + message * iovecsMax * IOVEC_BYTES;
       storeWord64(this.#words, (message * MMSGHDR_BYTES + MSGHDR_IOV) / WORD, vectorsAddress);
       this.setVectorCount(message, iovecsMax);
     }
@@ -83,8 +88,8 @@ export class MessageBatch {
     return this.#words[(message * MMSGHDR_BYTES + MSGHDR_FLAGS) / WORD];
   }
 
-  /** Address of a message's header, to begin a call there. */
+  /** Address of a message's header, to begin a call there; 0 (EFAULT) for one that the batch does not have. */
   addressOf(message: number): number {
-    return this.#headersAddress + message * MMSGHDR_BYTES;
+    return this.#addresses[message] ?? 0;
   }
 }

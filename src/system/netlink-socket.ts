@@ -1,6 +1,6 @@
 import { AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
-import { EMSGSIZE } from './errno.ts';
-import { bindSocket, close, orNegativeErrno, orThrow, recvfrom, sendto, socket } from './libc.ts';
+import { EMSGSIZE, SystemError } from './errno.ts';
+import { bindSocket, close, lastErrno, orNegativeErrno, orThrow, recvfrom, sendto, socket } from './libc.ts';
 import { SOCKADDR_NL_BYTES, SOCKADDR_NL_FAMILY, SOCKADDR_NL_GROUPS, SOCKADDR_NL_PID } from './structs.ts';
 
 /** More than the kernel puts into one datagram of a dump (32 KiB), or into one message of an event. */
@@ -19,14 +19,10 @@ export class NetlinkSocket {
     const name = Buffer.alloc(SOCKADDR_NL_BYTES);
     name.writeUInt16LE(AF_NETLINK, SOCKADDR_NL_FAMILY);
     name.writeUInt32LE(groups, SOCKADDR_NL_GROUPS);
-    const result = bindSocket(fd, name, name.length);
-    try {
-      orThrow(result, 'bind', attempt);
-    } catch (error) {
-      close(fd);
-      throw error;
-    }
-    return new NetlinkSocket(fd);
+    if (bindSocket(fd, name, name.length) === 0) return new NetlinkSocket(fd);
+    const errno = lastErrno();
+    close(fd);
+    throw new SystemError({ attempt, syscall: 'bind', errno });
   }
 
   private constructor(fd: number) {

@@ -62,7 +62,6 @@ const OPEN_ADVICE = {
   EAFNOSUPPORT: 'load the kernel module af_packet',
   ENODEV: 'the interface has gone: look its index up again by name',
   ENXIO: 'the interface has gone: look its index up again by name',
-  ENETDOWN: 'bring the interface up first',
 };
 
 /**
@@ -78,7 +77,8 @@ export class PacketSocket {
 
   /**
    * Opens a socket that never sees a frame which its filter refuses: it has protocol 0 (no frames at all) until the filter
-   * stands, and takes EtherType and interface last, in one step. Throws SystemError.
+   * stands, and takes EtherType and interface last, in one step. An interface that is down will do: the first `receive` says
+   * -ENETDOWN. Throws SystemError.
    */
   static open(options: PacketSocketOptions): PacketSocket {
     const attempt = `open an AoE packet socket on interface ${options.interfaceIndex}`;

@@ -66,8 +66,23 @@ describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
     });
   });
 
+  test('PacketSocket.open() takes an interface that is down, and hears it when it comes up', () => {
+    expect(runScenario('open while down')).toEqual({ down: ['ENETDOWN', 'EAGAIN'], up: 1 });
+  });
+
   test('PacketSocket.statistics() counts the frames that were lost for want of buffer', () => {
     expect(runScenario('drops')).toEqual({ sentCount: 64, seen: 64, lost: true, again: { received: 0, dropped: 0 } });
+  });
+
+  test('hot calls leave nothing on the heap when they are called often', () => {
+    expect(runScenario('allocations per call')).toEqual({
+      'PacketSocket.receive': 0,
+      'PacketSocket.send': 0,
+      'MessageBatch.setVector': 0,
+      'StreamIo.send and receive': 0,
+      'Epoll.wait, token and events': 0,
+      'EventFd.signal and drain': 0,
+    });
   });
 
   test('PacketSocket.open() says what to do when there is no such interface', () => {
@@ -81,9 +96,14 @@ describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
 });
 
 const capabilities = [root(), command('ip', 'iproute2'), command('setpriv', 'util-linux')];
-describeIf(capabilities, 'packet sockets of a process without capabilities', () => {
+const WITHOUT = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'];
+describeIf(capabilities, 'sockets of a process without capabilities', () => {
+  test('setSendBuffer() and setReceiveBuffer() report what is left when the limit may not be passed', () => {
+    expect(runScenario('buffers without rights', WITHOUT)).toEqual([true, true]);
+  });
+
   test('PacketSocket.open() says what to do when CAP_NET_RAW is missing', () => {
-    expect(runScenario('open without rights', ['setpriv', '--bounding-set=-all', '--inh-caps=-all'])).toEqual({
+    expect(runScenario('open without rights', WITHOUT)).toEqual({
       code: 'EPERM',
       message:
         'cannot open an AoE packet socket on interface 1: socket: EPERM (operation not permitted); ' +

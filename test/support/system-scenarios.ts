@@ -5,6 +5,9 @@ import { InterfaceMonitor, listInterfaces, type InterfaceChange, type InterfaceI
 import { MessageBatch } from '../../src/system/message-batch.ts';
 import { initiatorFilter, targetFilter, type FilterProgram } from '../../src/system/packet-filter.ts';
 import { PacketSocket } from '../../src/system/packet-socket.ts';
+import { setReceiveBuffer, setSendBuffer } from '../../src/system/socket-options.ts';
+import { socketPair } from '../../src/system/unix-socket.ts';
+import { allocationsPerCall } from './system-allocations.ts';
 import { BROADCAST, buildFrame, STRANGER, type FrameFields } from './system-frames.ts';
 
 /**
@@ -27,9 +30,16 @@ const SCENARIOS: Readonly<Record<string, () => unknown>> = {
   'macvlan device': macvlanDevice,
   batches,
   'link trouble': linkTrouble,
+  'open while down': openWhileDown,
   drops,
   'open without rights': () => failureOf(() => openSocket(1)),
+  'buffers without rights': () => {
+    const [fd] = socketPair();
+    const wanted = 2 ** 29;
+    return [setSendBuffer(fd, wanted), setReceiveBuffer(fd, wanted)].map((granted) => granted > 0 && granted < wanted);
+  },
   'open on no interface': () => failureOf(() => openSocket(4711)),
+  'allocations per call': allocationsPerCall,
   interfaces,
   monitor,
   'monitor overrun': monitorOverrun,
@@ -165,6 +175,17 @@ function linkTrouble(): unknown {
   const deleted = [named(to.receive(received, 0, 1)), named(to.receive(received, 0, 1)), named(sendFrame(from, frame))];
   from.close();
   return { tooLong, down, upAgain, deleted, closed: named(from.receive(received, 0, 1)) };
+}
+
+function openWhileDown(): unknown {
+  const right = interfaceNamed('right');
+  ip('link set right down');
+  const [from, to] = [openSocket(interfaceNamed('left').index), openSocket(right.index, initiatorFilterOf(right))];
+  const down = [named(to.receive(received, 0, 1)), named(to.receive(received, 0, 1))];
+  ip('link set right up');
+  waitForCarrier('left');
+  sendFrame(from, buildFrame({ to: [...right.mac], tag: OUR_TAG }));
+  return { down, up: receiveAll(to) };
 }
 
 function drops(): unknown {

@@ -1,4 +1,5 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
@@ -6,7 +7,7 @@ import { IoVector } from '../../src/buffers/io-vector.ts';
 import { EAGAIN, EBADF, ENOSPC } from '../../src/system/errno.ts';
 import { blockDeviceSizeBytes, discardBlocks, FileIo, lockExclusively, punchHole, syncData } from '../../src/system/file-io.ts';
 import { mapArena } from '../../src/system/memory.ts';
-import { device, testIf } from '../support/requires.ts';
+import { command, device, root, testIf } from '../support/requires.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'aoe-csi-system-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -78,3 +79,23 @@ testIf([device('/dev/full')], 'FileIo.write() answers -ENOSPC when there is no r
   expect(io.write(fd, DATA, 512, 0)).toBe(-ENOSPC);
   closeSync(fd);
 });
+
+testIf(
+  [root(), device('/dev/loop-control'), command('losetup', 'mount')],
+  'blockDeviceSizeBytes() and discardBlocks() work on a block device',
+  () => {
+    const image = join(directory, 'image');
+    writeFileSync(image, Buffer.alloc(1 << 20, 0x55));
+    const node = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+    try {
+      const fd = openSync(node, 'r+');
+      expect(blockDeviceSizeBytes(fd, node)).toBe(1 << 20);
+      expect(discardBlocks(fd, 65_536, 131_072)).toBe(0);
+      expect(io.read(fd, DATA, 131_072, 65_536)).toBe(131_072);
+      expect(arena.bytes.subarray(DATA, DATA + 131_072).every((byte) => byte === 0)).toBe(true);
+      closeSync(fd);
+    } finally {
+      execFileSync('losetup', ['--detach', node]);
+    }
+  },
+);

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from '@jest/globals';
 import { EAGAIN } from '../../src/system/errno.ts';
 import { acceptUnix, closeFd, connectUnix, listenUnix, socketPair } from '../../src/system/unix-socket.ts';
@@ -39,6 +42,27 @@ test('listenUnix() replaces the socket file that a dead server left', () => {
   const listener = listenUnix(path, options);
   closeFd(connectUnix(path));
   closeFd(listener);
+});
+
+test('listenUnix() lets one in when several processes find the same stale socket at once', async () => {
+  const paths = Array.from({ length: 50 }, (_, index) => join(directory, `contended.${index}`));
+  for (const path of paths) closeFd(listenUnix(path, options));
+  const script = fileURLToPath(new URL('../support/system-listener.js', import.meta.url));
+  const words = [script, String(Date.now() + 800), ...paths];
+  const processes = Array.from({ length: 3 }, () => spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] }));
+  try {
+    const lines = await Promise.all(processes.map(async (child) => String((await once(child.stdout, 'data'))[0])));
+    const outcomes = lines.map((line) => JSON.parse(line) as string[]);
+    for (const index of paths.keys()) {
+      const ofPath = outcomes.map((outcome) => outcome[index]).toSorted();
+      expect(ofPath).toEqual(['EADDRINUSE', 'EADDRINUSE', 'listening']);
+    }
+    for (const path of paths) closeFd(connectUnix(path));
+  } finally {
+    const exits = processes.map((child) => once(child, 'exit'));
+    for (const child of processes) child.stdin.end();
+    await Promise.all(exits);
+  }
 });
 
 test('listenUnix() touches nothing that is not a socket', () => {
