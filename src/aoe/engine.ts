@@ -62,6 +62,7 @@ export function reserveEngineMemory(plan: ArenaPlan, ports = PORTS_MAX): EngineM
 export class Engine implements SightingListener {
   readonly counters = new Counters();
   readonly copies: Copies;
+  readonly fragments = new FragmentPool();
   readonly #core: Core & { readonly ports: (Port | undefined)[]; readonly attached: Target[] };
   readonly #memory: EngineMemory;
   readonly #recovery: Recovery;
@@ -81,7 +82,7 @@ export class Engine implements SightingListener {
       arena: options.arena,
       chunks: options.chunks,
       copies: this.copies,
-      fragments: new FragmentPool(),
+      fragments: this.fragments,
       lateWrites: new LateWrites(this.copies, options.quarantineUs ?? QUARANTINE_US),
       placement: options.placement ?? NO_PLACEMENT,
       events: options.events,

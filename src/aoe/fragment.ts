@@ -32,10 +32,12 @@ export class Fragment {
 
 /** A fixed number of fragments, made at start. */
 export class FragmentPool {
+  readonly capacity: number;
   #free: Fragment | undefined = undefined;
   free = 0;
 
   constructor(capacity = FRAGMENTS_MAX) {
+    this.capacity = capacity;
     for (let made = 0; made < capacity; made++) this.give(new Fragment());
   }
 

@@ -1,0 +1,267 @@
+import { parseTargetAddress } from '../../src/aoe/address.ts';
+import type { EngineEvents, NoticeKind } from '../../src/aoe/events.ts';
+import type { Identity } from '../../src/aoe/identify.ts';
+import type { Target } from '../../src/aoe/target.ts';
+import { VOLUME_OPTIONS_DEFAULT, type Volume, type VolumeOptions } from '../../src/aoe/volume.ts';
+import { Client, type Workload } from './client.ts';
+import { EventQueue } from './event-queue.ts';
+import { Violation } from './ledger.ts';
+import { ModelDisk } from './model-disk.ts';
+import { HEALTHY, ModelTarget, modelMac, type TargetSetup } from './model-target.ts';
+import { GOOD_NETWORK, Nic, Segment, type Conditions } from './network.ts';
+import type { Random } from './random.ts';
+import { SimulatedInitiator } from './simulated-initiator.ts';
+
+/** Mistakes put into engine or target on purpose, to see that the simulation finds them. */
+export type Mutation = 'no-quarantine' | 'no-withdraw' | 'same-identity' | 'forgets-writes' | 'lies-about-flush';
+
+export interface SimulationOptions {
+  readonly mutation?: Mutation | undefined;
+  /** Told of everything that happens. */
+  readonly trace?: ((nowUs: number, text: string) => void) | undefined;
+}
+
+/** After everything has healed, requests that were held must end within this. */
+const RECOVERY_US = 30_000_000;
+/** Turns of an idle engine per virtual second that are no reason to worry. */
+const IDLE_TURNS_PER_SECOND = 50;
+const CHUNKS = 96;
+
+/** Everything of one seed: a network, targets with disks, the engine, and clients that know what they wrote. */
+export class Simulation implements EngineEvents {
+  readonly random: Random;
+  readonly events = new EventQueue();
+  readonly segments: Segment[] = [];
+  readonly targets: ModelTarget[] = [];
+  readonly clients: Client[] = [];
+  readonly initiator: SimulatedInitiator;
+  readonly mutation: Mutation | undefined;
+  readonly quarantineUs: number;
+  nowUs = 0;
+  /** Until then troubles come and go; afterwards all is well and what was held must end. */
+  healUs: number;
+  volumeOptions: VolumeOptions = VOLUME_OPTIONS_DEFAULT;
+  /** An attach may be refused (and is tried again): frames are duplicated, or there is a second target. */
+  refusable = false;
+  /** Disks that must not be touched. */
+  readonly strangers: ModelDisk[] = [];
+  /** Run when troubles end, besides what is always put right. */
+  readonly healers: (() => void)[] = [];
+  /** Statuses of the engine's notices, counted. */
+  readonly notices = new Map<NoticeKind, number>();
+  readonly #trace: ((nowUs: number, text: string) => void) | undefined;
+  #detached = 0;
+  #disks = 0;
+
+  constructor(random: Random, options: SimulationOptions) {
+    this.random = random;
+    this.mutation = options.mutation;
+    this.#trace = options.trace;
+    this.quarantineUs = random.logarithmic(100_000, 2_000_000);
+    this.healUs = random.logarithmic(300_000, 3_000_000);
+    this.initiator = new SimulatedInitiator({
+      events: this,
+      random,
+      chunks: CHUNKS,
+      quarantineUs: options.mutation === 'no-quarantine' ? 0 : this.quarantineUs,
+      placedShare: random.pick([0, 0.3, 1]),
+      withdraws: options.mutation !== 'no-withdraw',
+      nowUs: () => this.nowUs,
+      trace: (text) => this.trace(text),
+    });
+    this.initiator.afterUs = (delayUs, action) => this.afterUs(delayUs, action);
+  }
+
+  trace(text: () => string): void {
+    this.#trace?.(this.nowUs, text());
+  }
+
+  afterUs(delayUs: number, action: () => void): void {
+    this.events.at(this.nowUs + delayUs, action);
+  }
+
+  addSegment(conditions: Partial<Conditions>): Segment {
+    const segment = new Segment(this.events, this.random, () => this.nowUs);
+    segment.conditions = { ...GOOD_NETWORK, ...conditions };
+    this.segments.push(segment);
+    return segment;
+  }
+
+  newDisk(identity: Identity): ModelDisk {
+    return new ModelDisk(++this.#disks, identity);
+  }
+
+  addTarget(setup: TargetSetup, disk: ModelDisk): ModelTarget {
+    const target = new ModelTarget(setup, disk, this.events, this.random);
+    this.targets.push(target);
+    return target;
+  }
+
+  addNic(target: ModelTarget, segment: Segment, mtu: number): Nic {
+    const nic = new Nic(segment, modelMac(2, this.segments.reduce((sum, { nics }) => sum + nics.length, 1)), mtu);
+    nic.received = (at, frame) => target.receive(at, frame, this.nowUs);
+    target.nics.push(nic);
+    return nic;
+  }
+
+  addClient(target: ModelTarget, workload: Workload): Client {
+    const client = new Client({
+      target,
+      workload,
+      random: this.random,
+      chunks: this.initiator.chunks,
+      words: this.initiator.words,
+      afterUs: (delayUs, action) => this.afterUs(delayUs, action),
+      trace: (text) => this.trace(text),
+    });
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Attaches every client's volume, works until all is done, detaches, and looks for what is left behind. */
+  run(): void {
+    for (const client of this.clients) this.attach(client);
+    this.events.at(this.healUs, () => this.heal());
+    this.#turnUntil(
+      () => this.nowUs >= this.healUs && this.clients.every(({ finished }) => finished),
+      this.healUs + RECOVERY_US,
+      () => `requests did not end although everything has been well for ${RECOVERY_US / 1e6} s: ${this.#unfinished()}`,
+    );
+    for (const client of this.clients) client.ledger.compareAll();
+    for (const stranger of this.strangers) {
+      if (stranger.accesses > 0) throw new Violation(`a stranger's disk was touched ${stranger.accesses} times`);
+    }
+    this.#detachAll();
+    this.#idle();
+    this.#checkLeaks();
+  }
+
+  attach(client: Client): void {
+    const { shelf, slot } = client.target.setup;
+    const volume = this.initiator.engine.attach(shelf, slot, this.volumeOptions, this.nowUs);
+    if (typeof volume === 'string') throw new Violation(`attach of e${shelf}.${slot} is refused: ${volume}`);
+  }
+
+  /** Everything is well from now on. */
+  heal(): void {
+    this.trace(() => 'everything is well from now on');
+    for (const segment of this.segments) {
+      segment.conditions = { ...GOOD_NETWORK, dropAboveBytes: segment.conditions.dropAboveBytes };
+      for (const nic of segment.nics) nic.deaf = nic.mute = false;
+    }
+    for (const target of this.targets) {
+      target.troubles = { ...HEALTHY, sectorsMax: target.troubles.sectorsMax };
+      if (this.mutation === 'lies-about-flush') target.troubles.liesAboutFlush = true;
+    }
+    for (const at of this.initiator.interfaces) {
+      at.stall = 0;
+      if (!at.up) {
+        at.up = true;
+        this.initiator.refresh(at);
+      }
+      if (at.port === undefined) this.initiator.takeUp(at);
+    }
+    for (const healer of this.healers) healer();
+    for (const target of this.targets) if (!target.up) target.start(true);
+  }
+
+  notice(kind: NoticeKind, target: string, text: string): void {
+    this.notices.set(kind, (this.notices.get(kind) ?? 0) + 1);
+    this.trace(() => `notice (${kind}${target === '' ? '' : ` ${target}`}): ${text}`);
+  }
+
+  attached(volume: Volume): void {
+    this.trace(() => `${volume.name} is attached`);
+    this.#clientOf(volume.name).start(volume);
+  }
+
+  attachRefused(target: Target, reason: string): void {
+    this.trace(() => `attach of ${target.name} is refused: ${reason}`);
+    if (!this.refusable) throw new Violation(`attach of ${target.name} is refused: ${reason}`);
+    this.afterUs(100_000, () => this.attach(this.#clientOf(target.name)));
+  }
+
+  detached(target: Target): void {
+    this.trace(() => `${target.name} is detached`);
+    this.#detached++;
+    this.whenDetached(this.#clientOf(target.name));
+  }
+
+  /** For scenarios that detach in the middle. */
+  whenDetached: (client: Client) => void = () => undefined;
+
+  #clientOf(name: string): Client {
+    const { shelf, slot } = parseTargetAddress(name);
+    const client = this.clients.find(({ target: { setup } }) => setup.shelf === shelf && setup.slot === slot);
+    if (client === undefined) throw new Violation(`the engine speaks of ${name}, which nobody uses`);
+    return client;
+  }
+
+  #unfinished(): string {
+    return this.clients
+      .filter(({ finished }) => !finished)
+      .map((client) => {
+        const { shelf, slot } = client.target.setup;
+        const target = this.initiator.engine.find(shelf, slot);
+        return `${target?.name} is ${target?.state} (${target?.reason}; ${target?.obstacle}), ${client.underWay} requests under way, ${client.left} to come`;
+      })
+      .join('; ');
+  }
+
+  /** Lets time pass until `done`, or fails at `deadlineUs`. */
+  #turnUntil(done: () => boolean, deadlineUs: number, failure: () => string): void {
+    let turnUs = this.nowUs;
+    let turnsNow = 0;
+    while (!done()) {
+      const nextUs = Math.min(turnUs, this.events.nextUs);
+      if (nextUs > deadlineUs) throw new Violation(failure());
+      if (nextUs > this.nowUs) {
+        this.nowUs = Math.ceil(nextUs);
+        turnsNow = 0;
+      } else if (++turnsNow > 10_000) {
+        throw new Violation('time stands still: the engine wants to be called again and again');
+      }
+      while (this.events.nextUs <= this.nowUs) this.events.take()();
+      turnUs = this.initiator.turn(this.nowUs);
+    }
+  }
+
+  #detachAll(): void {
+    this.whenDetached = () => undefined;
+    this.#detached = 0;
+    const volumes = this.clients.flatMap(({ volume }) => (volume === undefined ? [] : [volume]));
+    for (const volume of volumes) this.initiator.engine.detach(volume, false, this.nowUs);
+    this.#turnUntil(
+      () => this.#detached === volumes.length,
+      this.nowUs + 1_000_000,
+      () => `only ${this.#detached} of ${volumes.length} volumes were detached`,
+    );
+  }
+
+  /** Waits until late writes are forgotten; an engine with nothing to do must not be busy. */
+  #idle(): void {
+    const untilUs = this.nowUs + 2 * this.quarantineUs + 2_000_000;
+    const turns = this.initiator.wakes;
+    const seconds = (untilUs - this.nowUs) / 1e6;
+    let over = false;
+    this.events.at(untilUs, () => (over = true));
+    this.#turnUntil(
+      () => over,
+      untilUs,
+      () => 'the end was not reached',
+    );
+    const made = this.initiator.wakes - turns;
+    if (made > 50 + seconds * IDLE_TURNS_PER_SECOND) throw new Violation(`an idle engine took ${made} turns in ${seconds} s`);
+  }
+
+  #checkLeaks(): void {
+    const { engine, chunks, placement } = this.initiator;
+    const left = [
+      ['payload chunks', chunks.capacity - chunks.free],
+      ['copies', engine.copies.used],
+      ['fragments', engine.fragments.capacity - engine.fragments.free],
+      ['places for answers', this.mutation === 'no-withdraw' ? 0 : placement.waiting],
+    ] as const;
+    for (const [what, count] of left) if (count !== 0) throw new Violation(`${count} ${what} are left when all is done`);
+  }
+}
