@@ -5,7 +5,7 @@
  * to run one after the other until one fails.
  */
 
-const DEMO_PACKAGES = ['iproute2', 'e2fsprogs', 'util-linux', 'libnbd-bin'];
+const DEMO_PACKAGES = ['iproute2', 'e2fsprogs', 'util-linux', 'mount', 'libnbd-bin'];
 /** Compiler and headers of the architecture that this machine is not: structure layouts are checked for both. */
 const CROSS_COMPILER =
   process.arch === 'x64' ? ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'] : ['gcc-x86-64-linux-gnu', 'libc6-dev-amd64-cross'];
