@@ -1,7 +1,7 @@
 import type { BlockRequest } from '../block/request.ts';
 import type { ChunkPool } from '../buffers/chunk-pool.ts';
 import type { IoVector } from '../buffers/io-vector.ts';
-import { copyIntoChain, pushChain } from './ranges.ts';
+import { pushChain } from './ranges.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 
 /**
@@ -74,13 +74,17 @@ export class IncomingPayload {
     return directBytes;
   }
 
-  /** Takes what stands in the window; true when the payload is whole. */
+  /**
+   * Takes what stands in the window; true when the payload is whole. That is the beginning of the payload, because what comes
+   * later has gone to its place directly, and it fits into the first chunk, because a window is smaller.
+   */
   takeFrom(input: ReceiveWindow): boolean {
     const takenBytes = Math.min(input.length, this.#sizeBytes - this.#doneBytes);
     if (takenBytes > 0) {
-      const request = this.#request;
-      if (request !== undefined)
-        copyIntoChain(input.arena, this.#chunks, request.chunk, this.#doneBytes, input.start, takenBytes);
+      if (this.#request !== undefined) {
+        const target = this.#chunks.offset(this.#request.chunk) + this.#doneBytes;
+        input.arena.bytes.copyWithin(target, input.start, input.start + takenBytes);
+      }
       input.skip(takenBytes);
       this.#doneBytes += takenBytes;
     }

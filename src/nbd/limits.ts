@@ -23,7 +23,7 @@ export const OPTIONS_MAX = 128;
 /** Of a name that a client sent, this much goes into a log event. */
 export const LOGGED_NAME_CHARACTERS_MAX = 64;
 
-/** Bytes received ahead: some ten 4 KiB writes, or a thousand headers, in one system call. */
+/** Bytes received ahead: eight 4 KiB writes, or a thousand headers, in one system call. At most CHUNK_BYTES: see IncomingPayload. */
 export const RECEIVE_BYTES = 32 * 1024;
 /** Writes from here on are large: what was received ahead of one has to be copied, so only little is. */
 export const LARGE_WRITE_BYTES = 16 * 1024;

@@ -1,4 +1,3 @@
-import type { Arena } from '../buffers/arena.ts';
 import { CHUNK_BYTES, type ChunkPool } from '../buffers/chunk-pool.ts';
 import type { IoVector } from '../buffers/io-vector.ts';
 
@@ -27,26 +26,6 @@ export function pushChain(vector: IoVector, chunks: ChunkPool, chain: number, fr
     chunk = chunks.next(chunk);
   }
   return true;
-}
-
-/** Copies `[source, source + lengthBytes)` of the arena into a chain, from its byte `to` on. */
-export function copyIntoChain(
-  arena: Arena,
-  chunks: ChunkPool,
-  chain: number,
-  to: number,
-  source: number,
-  lengthBytes: number,
-): void {
-  let chunk = chunkAt(chunks, chain, to);
-  let copied = 0;
-  while (copied < lengthBytes) {
-    const inChunk = (to + copied) % CHUNK_BYTES;
-    const pieceBytes = Math.min(CHUNK_BYTES - inChunk, lengthBytes - copied);
-    arena.bytes.copyWithin(chunks.offset(chunk) + inChunk, source + copied, source + copied + pieceBytes);
-    copied += pieceBytes;
-    chunk = chunks.next(chunk);
-  }
 }
 
 /** The chunk that holds byte `position` of a chain. A walk, but of few steps: the largest payload has 512 chunks. */

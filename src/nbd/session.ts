@@ -21,7 +21,7 @@ export interface NbdSessionOptions {
   readonly arena: Arena;
   readonly chunks: ChunkPool;
   readonly requests: RequestPool;
-  /** Arena offset of STAGING_BYTES that are this session's alone, until it is `finished`. */
+  /** Arena offset of STAGING_BYTES that are this session's alone, until `peerClosed` has been called. */
   readonly stagingOffset: number;
   /** What a client may negotiate for. Either this or `device`. */
   readonly directory?: ExportDirectory;

@@ -165,7 +165,6 @@ export class Transmission implements Phase, RequestOwner {
   }
 
   #takeHeader(): boolean {
-    this.#paused = false;
     if (this.#input.length < REQUEST_BYTES) return false;
     const header = this.#header;
     if (!decodeRequest(this.#input.arena.view, this.#input.start, header)) {
@@ -187,7 +186,7 @@ export class Transmission implements Phase, RequestOwner {
     if (payloadBytes > limits.DRAIN_BYTES_MAX) {
       return this.#break('payloadTooLong', `a write announces ${payloadBytes} bytes, the limit is ${this.payloadBytesMax}`);
     }
-    this.#input.skip(REQUEST_BYTES);
+    this.#takeHeaderBytes();
     this.#counters.refused[refusal.reason]++;
     const { cookieHigh, cookieLow } = header;
     if (payloadBytes > 0) this.#payload.discard(payloadBytes, refusal.error, cookieHigh, cookieLow);
@@ -205,7 +204,7 @@ export class Transmission implements Phase, RequestOwner {
       this.#share.release(chain, header.lengthBytes);
       return this.#pause();
     }
-    this.#input.skip(REQUEST_BYTES);
+    this.#takeHeaderBytes();
 
     request.op = op;
     // FUA on a read or a flush is legal and says nothing.
@@ -224,6 +223,11 @@ export class Transmission implements Phase, RequestOwner {
     if (op === OP_WRITE) this.#payload.accept(request, header.lengthBytes);
     else this.#submit(request);
     return true;
+  }
+
+  #takeHeaderBytes(): void {
+    this.#input.skip(REQUEST_BYTES);
+    this.#paused = false;
   }
 
   #submit(request: BlockRequest): void {
@@ -260,8 +264,8 @@ export class Transmission implements Phase, RequestOwner {
   }
 
   #pause(): false {
+    if (!this.#paused) this.#counters.pauses++;
     this.#paused = true;
-    this.#counters.pauses++;
     return false;
   }
 

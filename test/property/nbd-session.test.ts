@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { OP_READ, type BlockRequest } from '../../src/block/request.ts';
 import { STATUS_IO_ERROR, STATUS_OK } from '../../src/block/status.ts';
+import { decodeInfoRequest } from '../../src/nbd/negotiation-codec.ts';
 import type { NbdSession } from '../../src/nbd/session.ts';
 import { CLIENT_FLAGS, decodeReplies, encodeCommand, encodeOption, type Command } from '../support/nbd-client.ts';
 import { MemoryDevice } from '../support/nbd-memory-device.ts';
@@ -161,6 +162,26 @@ function play(run: Run, stream: Buffer, script: readonly Step[]): number {
   while ([run.complete(received, false), run.transmit(Infinity), receive(10_000)].includes(true));
   return received;
 }
+
+describe('decodeInfoRequest()', () => {
+  test('reads nothing behind the length that it is given', () => {
+    const plausible = fc.tuple(fc.nat({ max: 40 }), fc.uint8Array({ minLength: 2, maxLength: 40 })).map(([nameBytes, rest]) => {
+      const data = Buffer.alloc(4 + rest.length);
+      data.writeUInt32BE(nameBytes);
+      data.set(rest, 4);
+      return new Uint8Array(data);
+    });
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 40 }), plausible), (bytes) => {
+        // The view ends where the option ends: a look beyond throws.
+        const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        const decoded = decodeInfoRequest(view, 0, bytes.length);
+        if (decoded !== undefined) expect(bytes.length).toBeGreaterThanOrEqual(6);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
 
 describe('NbdSession', () => {
   test('answers every request with the right error and data, in any split and any order of completion', () => {

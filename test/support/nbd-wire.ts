@@ -2,6 +2,7 @@ import { RequestPool } from '../../src/block/request.ts';
 import { ArenaPlan, plainArena, type Arena } from '../../src/buffers/arena.ts';
 import { CHUNK_BYTES, ChunkPool } from '../../src/buffers/chunk-pool.ts';
 import { IoVector } from '../../src/buffers/io-vector.ts';
+import { RECEIVE_BYTES } from '../../src/nbd/limits.ts';
 import { NbdSession, STAGING_BYTES, type NbdSessionOptions } from '../../src/nbd/session.ts';
 
 export interface WireOptions {
@@ -45,7 +46,7 @@ export class NbdWire {
     while (taken < bytes.length) {
       session.fillReceive(vector);
       if (vector.count === 0) break;
-      this.#checkRanges(vector);
+      this.#checkRanges(vector, this.#stagingOffset + RECEIVE_BYTES);
       const now = Math.min(vector.sizeBytes, bytesPerCall, bytes.length - taken);
       let left = now;
       for (let index = 0; index < vector.count && left > 0; index++) {
@@ -68,7 +69,7 @@ export class NbdWire {
     while (taken < bytesMax) {
       session.fillTransmit(vector);
       if (vector.count === 0) break;
-      this.#checkRanges(vector);
+      this.#checkRanges(vector, this.#stagingOffset + STAGING_BYTES);
       const offered = Buffer.concat(
         Array.from({ length: vector.count }, (_, index) =>
           this.arena.bytes.slice(vector.offsets[index], vector.offsets[index] + vector.lengths[index]),
@@ -95,14 +96,14 @@ export class NbdWire {
     }
   }
 
-  #checkRanges(vector: IoVector): void {
+  /** Every range lies in the chunks or in the staging memory below `endMax`. */
+  #checkRanges(vector: IoVector, endMax: number): void {
     let sum = 0;
     for (let index = 0; index < vector.count; index++) {
       const start = vector.offsets[index];
       const end = start + vector.lengths[index];
       if (vector.lengths[index] <= 0) throw new Error('an empty range');
-      if (start < this.#chunksOffset || end > this.#stagingOffset + STAGING_BYTES)
-        throw new Error('a range outside of the memory');
+      if (start < this.#chunksOffset || end > endMax) throw new Error('a range outside of the memory');
       sum += vector.lengths[index];
     }
     if (sum !== vector.sizeBytes) throw new Error('sizeBytes is not the sum of the lengths');
