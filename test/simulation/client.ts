@@ -14,6 +14,7 @@ import { CHUNK_BYTES, NO_CHUNK, type ChunkPool } from '../../src/buffers/chunk-p
 import { SECTOR_BYTES } from '../../src/aoe/constants.ts';
 import type { Volume } from '../../src/aoe/volume.ts';
 import { Ledger, Violation } from './ledger.ts';
+import type { ModelDisk } from './model-disk.ts';
 import type { ModelTarget } from './model-target.ts';
 import type { Random } from './random.ts';
 import { fillSector, SECTOR_WORDS } from './sector-pattern.ts';
@@ -62,6 +63,8 @@ class Pending {
  */
 export class Client implements RequestOwner {
   readonly target: ModelTarget;
+  /** The disk whose content it knows, wherever that is now. */
+  readonly disk: ModelDisk;
   readonly ledger: Ledger;
   volume: Volume | undefined;
   /** Statuses that requests may end with besides OK, for a request of given place. */
@@ -75,6 +78,7 @@ export class Client implements RequestOwner {
   constructor(options: ClientOptions) {
     this.#options = options;
     this.target = options.target;
+    this.disk = options.target.disk;
     this.left = options.workload.requests;
     this.ledger = new Ledger(options.target.disk, `e${options.target.setup.shelf}.${options.target.setup.slot}`);
   }
@@ -91,6 +95,11 @@ export class Client implements RequestOwner {
   start(volume: Volume): void {
     this.volume = volume;
     this.#tick(volume);
+  }
+
+  /** The volume is gone. */
+  stop(): void {
+    this.volume = undefined;
   }
 
   /** A read to be waited for while something happens. */
@@ -148,7 +157,9 @@ export class Client implements RequestOwner {
     if (changes) this.ledger.writing(request.lba, request.sectors, version);
     this.left--;
     this.#pending.set(request, new Pending(request, version, this.ledger.mark));
-    this.#options.trace(() => `${this.#name}: ${this.#what(request)}${changes ? ` version ${version}` : ''}${request.fua ? ' fua' : ''}`);
+    this.#options.trace(
+      () => `${this.#name}: ${this.#what(request)}${changes ? ` version ${version}` : ''}${request.fua ? ' fua' : ''}`,
+    );
     volume.submit(request);
   }
 
@@ -186,7 +197,7 @@ export class Client implements RequestOwner {
   }
 
   #fill(request: BlockRequest, version: number): void {
-    const { number } = this.target.disk;
+    const { number } = this.disk;
     this.#eachSector(request, (word, index) => fillSector(this.#options.words, word, number, request.lba + index, version));
   }
 
@@ -210,7 +221,7 @@ export class Client implements RequestOwner {
   }
 
   get #flushes(): boolean {
-    return this.target.disk.identity.flush !== 'none';
+    return this.disk.identity.flush !== 'none';
   }
 
   #wentWrong({ request, version }: Pending): void {

@@ -40,8 +40,10 @@ function checkPath(engine: Engine, path: Path, nowUs: number): boolean {
     if (++listed > path.inFlight) break;
     if (copies.state[copy] !== COPY_IN_FLIGHT) throw new Violation(`${name}: copy ${copy} in the list is not in flight`);
     if (copies.previous[copy] !== previous) throw new Violation(`${name}: the list is broken at copy ${copy}`);
-    if (copies.fragment[copy]?.state !== FRAGMENT_SENT) throw new Violation(`${name}: copy ${copy} has no fragment that was sent`);
-    if (previous !== NO_COPY && copies.sequence[previous] >= copies.sequence[copy]) throw new Violation(`${name}: the list is out of order`);
+    if (copies.fragment[copy]?.state !== FRAGMENT_SENT)
+      throw new Violation(`${name}: copy ${copy} has no fragment that was sent`);
+    if (previous !== NO_COPY && copies.sequence[previous] >= copies.sequence[copy])
+      throw new Violation(`${name}: the list is out of order`);
     if (copies.sentUs[copy] > nowUs) throw new Violation(`${name}: copy ${copy} was sent in the future`);
     previous = copy;
   }
@@ -52,6 +54,7 @@ function checkPath(engine: Engine, path: Path, nowUs: number): boolean {
   lastSequence.set(path, path.sequence);
   if (!sent) return false;
   if (path.standing !== STANDING_PROVEN) throw new Violation(`${name}: I/O was sent although the path is not proven`);
-  if (path.inFlight > path.window.size) throw new Violation(`${name}: ${path.inFlight} frames in flight, window ${path.window.size}`);
+  if (path.inFlight > path.window.size)
+    throw new Violation(`${name}: ${path.inFlight} frames in flight, window ${path.window.size}`);
   return true;
 }

@@ -35,8 +35,8 @@ export class Ledger {
   constructor(disk: ModelDisk, name: string) {
     this.#disk = disk;
     this.#name = name;
-    this.#expected = new Int32Array(disk.sectors).fill(VERSION_FIRST);
-    this.#pending = new Int32Array(disk.sectors);
+    this.#expected = new Int32Array(disk.capacity).fill(VERSION_FIRST);
+    this.#pending = new Int32Array(disk.capacity);
     disk.lost = (lba) => this.#lost(lba);
   }
 
@@ -110,7 +110,7 @@ export class Ledger {
 
   /** Compares the whole disk. */
   compareAll(): void {
-    this.compare(this.#disk.content, 0, 0, this.#disk.sectors, 'at the end on the disk itself');
+    this.compare(this.#disk.content, 0, 0, this.#disk.capacity, 'at the end on the disk itself');
   }
 
   #isOther(words: Int32Array, at: number, sector: number): boolean {

@@ -3,6 +3,9 @@ import { SECTOR_BYTES } from '../../src/aoe/constants.ts';
 import { fillSector, SECTOR_WORDS, VERSION_FIRST } from './sector-pattern.ts';
 import type { Random } from './random.ts';
 
+/** How much a disk may grow. */
+export const GROWTH_SECTORS = 100;
+
 /** A disk with a volatile cache: what was written but not flushed may or may not survive a crash. */
 export class ModelDisk {
   /** Part of every sector's pattern. */
@@ -18,16 +21,21 @@ export class ModelDisk {
   /** Told of every sector that a crash took back. */
   lost: (lba: number) => void = () => undefined;
 
+  /** As it was made; what IDENTIFY says may change. */
+  readonly sectors: number;
+
   constructor(number: number, identity: Identity) {
     this.number = number;
     this.identity = identity;
-    this.content = new Int32Array(identity.sectors * SECTOR_WORDS);
-    this.durable = new Int32Array(identity.sectors * SECTOR_WORDS);
-    this.#dirty = new Uint8Array(identity.sectors);
+    this.sectors = identity.sectors;
+    const words = (identity.sectors + GROWTH_SECTORS) * SECTOR_WORDS;
+    this.content = new Int32Array(words);
+    this.durable = new Int32Array(words);
+    this.#dirty = new Uint8Array(identity.sectors + GROWTH_SECTORS);
   }
 
-  /** As it was made; what IDENTIFY says may change. */
-  get sectors(): number {
+  /** All that it can ever have. */
+  get capacity(): number {
     return this.#dirty.length;
   }
 

@@ -33,7 +33,18 @@ import {
 } from '../../src/aoe/constants.ts';
 import { writeCommon, writeEthernet } from '../../src/aoe/header.ts';
 import { encodeIdentify, IDENTIFY_BYTES } from '../../src/aoe/identify.ts';
-import { ARGUMENT, ATA_COMMAND, ATA_DATA, ATA_FEATURE, COMMAND, SHELF, SLOT, SRC_MAC, TAG, VERSION_FLAGS } from '../../src/aoe/layout.ts';
+import {
+  ARGUMENT,
+  ATA_COMMAND,
+  ATA_DATA,
+  ATA_FEATURE,
+  COMMAND,
+  SHELF,
+  SLOT,
+  SRC_MAC,
+  TAG,
+  VERSION_FLAGS,
+} from '../../src/aoe/layout.ts';
 import type { ModelDisk } from './model-disk.ts';
 import type { Nic } from './network.ts';
 import type { Random } from './random.ts';
@@ -59,6 +70,8 @@ export interface TargetTroubles {
   unavailable: boolean;
   /** Answers ATA commands, IDENTIFY excepted, with "reserved". */
   reserved: boolean;
+  /** Answers discovery and IDENTIFY, but nothing that needs its disk. */
+  stuck: boolean;
   /** How often a read is answered with a good status and too little data. */
   shortReads: number;
   /** More sectors than this in one frame are refused with "bad argument". */
@@ -71,6 +84,7 @@ export interface TargetTroubles {
 export const HEALTHY: TargetTroubles = {
   unavailable: false,
   reserved: false,
+  stuck: false,
   shortReads: 0,
   sectorsMax: 255,
   forgetsWrites: 0,
@@ -175,7 +189,7 @@ export class ModelTarget {
     }
   }
 
-  #ata(nic: Nic, view: DataView, frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  #ata(nic: Nic, view: DataView, frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
     const { opcode, sectors, lba, dataLength } = this.#request;
     const { disk, troubles } = this;
     if (opcode === ATA_IDENTIFY) {
@@ -183,6 +197,7 @@ export class ModelTarget {
       encodeIdentify(reply, ATA_DATA, disk.identity);
       return new Uint8Array(reply.buffer);
     }
+    if (troubles.stuck) return undefined;
     if (troubles.reserved) return this.#refuse(nic, view, AOE_ERROR_RESERVED);
     if (troubles.unavailable) return this.#refuse(nic, view, AOE_ERROR_DEVICE_UNAVAILABLE);
     switch (opcode) {
@@ -192,7 +207,12 @@ export class ModelTarget {
         if (lba + sectors > disk.identity.sectors) return this.#fail(nic, view, ATA_ERROR_IDNF);
         if (disk.isBad(lba, sectors)) return this.#fail(nic, view, ATA_ERROR_UNC);
         const short = this.#random.chance(troubles.shortReads);
-        const reply = this.#reply(nic, view, 0, short ? this.#random.integer(0, sectors * SECTOR_BYTES - 1) : sectors * SECTOR_BYTES);
+        const reply = this.#reply(
+          nic,
+          view,
+          0,
+          short ? this.#random.integer(0, sectors * SECTOR_BYTES - 1) : sectors * SECTOR_BYTES,
+        );
         if (!short) disk.read(lba, sectors, new Uint8Array(reply.buffer), ATA_DATA);
         return new Uint8Array(reply.buffer);
       }

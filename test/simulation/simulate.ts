@@ -30,7 +30,9 @@ function main(): number {
     console.error(`simulate: no scenario '${values.scenario}'; there are: ${SCENARIOS.map(({ name }) => name).join(', ')}`);
     return 2;
   }
-  const trace = values.trace ? (nowUs: number, text: string): void => console.log(`${(nowUs / 1e3).toFixed(3)} ms  ${text}`) : undefined;
+  const trace = values.trace
+    ? (nowUs: number, text: string): void => console.log(`${(nowUs / 1e3).toFixed(3)} ms  ${text}`)
+    : undefined;
   const total = { frames: 0, resent: 0, requests: 0, sectors: 0, held: 0, virtualUs: 0 };
   const failed: number[] = [];
   const startMs = performance.now();

@@ -35,6 +35,8 @@ export class Interface implements Station {
   up = true;
   /** The engine's view of it; undefined while it is not taken up. */
   port: Port | undefined;
+  /** Frames vanish in both directions although the carrier is there. */
+  cut = false;
   /** How often the kernel takes only some of the frames it is given. */
   stall = 0;
   readonly #received: (at: Interface, frame: Frame) => void;
@@ -53,7 +55,7 @@ export class Interface implements Station {
   }
 
   deliver(frame: Frame): void {
-    if (this.up) this.#received(this, frame);
+    if (this.up && !this.cut) this.#received(this, frame);
   }
 }
 
@@ -163,7 +165,7 @@ export class SimulatedInitiator {
     }
     this.framesSent++;
     this.#options.trace(() => `${at.name} > ${describe(frame)}`);
-    if (at.up) at.segment.toTarget(frame, readMac(new DataView(frame.buffer), DST_MAC));
+    if (at.up && !at.cut) at.segment.toTarget(frame, readMac(new DataView(frame.buffer), DST_MAC));
   }
 
   #checkFrame(at: Interface, frame: Frame): void {
@@ -174,6 +176,11 @@ export class SimulatedInitiator {
     const tag = new DataView(frame.buffer).getUint32(TAG);
     if (this.#tags.has(tag)) throw new Violation(`${at.name}: tag ${tag.toString(16)} was used before`);
     this.#tags.add(tag);
+  }
+
+  /** A frame out of thin air. */
+  inject(at: Interface, frame: Frame): void {
+    if (at.port !== undefined && at.up) this.#receive(at, frame);
   }
 
   /** A frame arrives: its headers go into the ring, its data too or to where data is waited for. */
@@ -194,4 +201,3 @@ function describe(frame: Frame): string {
     Array.from(frame.subarray(from, to), (byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${frame.length} bytes: flags ${hex(14, 15)} error ${hex(15, 16)} command ${hex(19, 20)} tag ${hex(20, 24)} ata ${hex(24, 34)}`;
 }
-

@@ -98,7 +98,14 @@ export class Simulation implements EngineEvents {
   }
 
   addNic(target: ModelTarget, segment: Segment, mtu: number): Nic {
-    const nic = new Nic(segment, modelMac(2, this.segments.reduce((sum, { nics }) => sum + nics.length, 1)), mtu);
+    const nic = new Nic(
+      segment,
+      modelMac(
+        2,
+        this.segments.reduce((sum, { nics }) => sum + nics.length, 1),
+      ),
+      mtu,
+    );
     nic.received = (at, frame) => target.receive(at, frame, this.nowUs);
     target.nics.push(nic);
     return nic;
@@ -155,6 +162,7 @@ export class Simulation implements EngineEvents {
     }
     for (const at of this.initiator.interfaces) {
       at.stall = 0;
+      at.cut = false;
       if (!at.up) {
         at.up = true;
         this.initiator.refresh(at);
@@ -184,6 +192,7 @@ export class Simulation implements EngineEvents {
   detached(target: Target): void {
     this.trace(() => `${target.name} is detached`);
     this.#detached++;
+    this.#clientOf(target.name).stop();
     this.whenDetached(this.#clientOf(target.name));
   }
 
