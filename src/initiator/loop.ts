@@ -134,8 +134,9 @@ export class Loop implements PortWatcher, FrontWatcher {
     this.#epoll.remove(connection.fd);
   }
 
-  wantsRoom(connection: Connection, wanted: boolean): void {
-    this.#epoll.modify(connection.fd, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN, (TOKEN_CONNECTION << TOKEN_SHIFT) | connection.slot);
+  interestChanged(connection: Connection): void {
+    const events = (connection.waitsForMemory ? 0 : EPOLLIN) | (connection.waitsForRoom ? EPOLLOUT : 0);
+    this.#epoll.modify(connection.fd, events, (TOKEN_CONNECTION << TOKEN_SHIFT) | connection.slot);
   }
 
   notice(targetOrText: string, text?: string): void {
@@ -192,6 +193,8 @@ export class Loop implements PortWatcher, FrontWatcher {
     const connection = this.front.connections[slot];
     if (connection === undefined) return;
     if ((events & EPOLLOUT) !== 0) this.front.send(connection);
+    // A client that is gone would wake the loop for ever while its session waits for memory.
+    if (connection.waitsForMemory && (events & (EPOLLHUP | EPOLLERR)) !== 0) this.front.close(connection);
     if (!connection.closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0) this.front.receive(connection);
   }
 
@@ -212,9 +215,10 @@ export class Loop implements PortWatcher, FrontWatcher {
   #sendReplies(): void {
     const { connections } = this.front;
     for (const connection of connections) {
-      if (connection === undefined || connection.waitsForRoom) continue;
-      if (connection.session.inFlight > 0 || connection.session.finished) this.front.send(connection);
-      if (connection.session.paused && !connection.closed) this.front.receive(connection);
+      if (connection === undefined) continue;
+      const { session } = connection;
+      if (!connection.waitsForRoom && (session.inFlight > 0 || session.finished)) this.front.send(connection);
+      if (connection.waitsForMemory && !connection.closed) this.front.receive(connection);
     }
   }
 

@@ -15,6 +15,8 @@ import { CONNECTIONS_MAX, STREAM_RANGES_MAX, type DataPathMemory } from './memor
 
 /** Room for a few large replies in a socket, so that a slow client does not stop the loop's turn at every 200 KiB. */
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
+/** One client that does not take its replies holds at most this part of all payload memory: a quarter. */
+const SHARE_OF_CHUNKS = 4;
 const BACKLOG = 64;
 const SOCKET_MODE = 0o600;
 /** Receives from one connection before others have their turn. */
@@ -26,8 +28,8 @@ export interface FrontWatcher {
   unlistening(listener: Listener): void;
   connected(connection: Connection): void;
   disconnected(connection: Connection): void;
-  /** Watch for room to send, or no longer. */
-  wantsRoom(connection: Connection, wanted: boolean): void;
+  /** What to watch the connection for has changed. */
+  interestChanged(connection: Connection): void;
   notice(target: string, text: string): void;
 }
 
@@ -63,6 +65,8 @@ export class Connection {
   readonly slot: number;
   /** The socket took less than there is; the loop watches for room. */
   waitsForRoom = false;
+  /** The session has no memory for more requests now; the loop does not watch for them, or it would spin. */
+  waitsForMemory = false;
   closed = false;
 
   constructor(session: NbdSession, listener: Listener, fd: number, slot: number) {
@@ -85,8 +89,6 @@ export class NbdFront {
   readonly #watcher: FrontWatcher;
   readonly #stream: StreamIo;
   readonly #vector = new IoVector(STREAM_RANGES_MAX);
-  /** Staging slots of closed sessions whose requests the engine still has. */
-  readonly #lingering: Connection[] = [];
 
   constructor(memory: DataPathMemory, chunks: ChunkPool, requests: RequestPool, watcher: FrontWatcher) {
     this.#memory = memory;
@@ -146,6 +148,7 @@ export class NbdFront {
     for (let turn = 0; turn < RECEIVES_PER_TURN; turn++) {
       session.fillReceive(this.#vector);
       const wanted = this.#vector.sizeBytes;
+      this.#setMemory(connection, wanted === 0 && !session.finished);
       if (wanted === 0) break;
       const bytes = this.#stream.receive(fd, this.#vector);
       if (bytes === -EAGAIN) break;
@@ -170,7 +173,7 @@ export class NbdFront {
       if (wanted === 0) break;
       const bytes = this.#stream.send(fd, this.#vector);
       if (bytes === -EAGAIN) {
-        this.#room(connection, true);
+        this.#setRoom(connection, true);
         return;
       }
       if (bytes < 0) {
@@ -179,11 +182,11 @@ export class NbdFront {
       }
       session.transmitted(bytes);
       if (bytes < wanted) {
-        this.#room(connection, true);
+        this.#setRoom(connection, true);
         return;
       }
     }
-    this.#room(connection, false);
+    this.#setRoom(connection, false);
     if (session.finished) this.close(connection);
   }
 
@@ -196,7 +199,6 @@ export class NbdFront {
     connection.session.peerClosed();
     connection.listener.connections--;
     this.connections[connection.slot] = undefined;
-    if (connection.session.inFlight > 0) this.#lingering.push(connection);
   }
 
   #connect(listener: Listener, fd: number, slot: number): void {
@@ -208,6 +210,7 @@ export class NbdFront {
       requests: this.#requests,
       stagingOffset: stagings[slot],
       directory: listener,
+      chunksMax: Math.ceil(this.#chunks.capacity / SHARE_OF_CHUNKS),
       counters: this.counters,
       log: (event) => {
         if (event.kind === 'connectionDropped')
@@ -222,18 +225,19 @@ export class NbdFront {
   }
 
   #freeSlot(): number {
-    for (let index = this.#lingering.length - 1; index >= 0; index--) {
-      if (this.#lingering[index].session.inFlight === 0) this.#lingering.splice(index, 1);
-    }
-    for (let slot = 0; slot < CONNECTIONS_MAX; slot++) {
-      if (this.connections[slot] === undefined && !this.#lingering.some((old) => old.slot === slot)) return slot;
-    }
+    for (let slot = 0; slot < CONNECTIONS_MAX; slot++) if (this.connections[slot] === undefined) return slot;
     return -1;
   }
 
-  #room(connection: Connection, wanted: boolean): void {
-    if (connection.waitsForRoom === wanted) return;
-    connection.waitsForRoom = wanted;
-    this.#watcher.wantsRoom(connection, wanted);
+  #setRoom(connection: Connection, waits: boolean): void {
+    if (connection.waitsForRoom === waits) return;
+    connection.waitsForRoom = waits;
+    this.#watcher.interestChanged(connection);
+  }
+
+  #setMemory(connection: Connection, waits: boolean): void {
+    if (connection.waitsForMemory === waits) return;
+    connection.waitsForMemory = waits;
+    this.#watcher.interestChanged(connection);
   }
 }
