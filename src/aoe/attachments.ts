@@ -13,6 +13,7 @@ import { Volume, type VolumeOptions } from './volume.ts';
 /** Queries answered twice by one MAC that prove two targets behind it, when they are most of all. A few are duplicated frames. */
 const DOUBLE_ANSWERS_MIN = 2;
 const SETTLE_QUERIES = 4;
+const NOBODY_ANSWERS = 'no target answers at this address on the allowed interfaces';
 
 /** The life of a volume: looked for, checked, used, given up. */
 export class Attachments {
@@ -36,7 +37,7 @@ export class Attachments {
     target.owner = undefined;
     target.identity = undefined;
     target.dead = false;
-    target.obstacle = 'no target answers at this address on the allowed interfaces';
+    target.obstacle = NOBODY_ANSWERS;
     this.#health.setState(target, TARGET_ATTACHING, '', nowUs);
     for (const path of target.paths) {
       path.doubleAnswers = 0;
@@ -50,10 +51,11 @@ export class Attachments {
 
   /** A path of an attaching target has answered a query. */
   seen(path: Path, volume: Volume, nowUs: number): void {
-    if (volume.ready || volume.settleUs !== Infinity) return;
+    if (volume.ready) return;
+    if (path.target.obstacle === NOBODY_ANSWERS) path.target.obstacle = 'it answers discovery, but not IDENTIFY';
+    if (volume.settleUs !== Infinity) return;
     volume.settleUs = nowUs + ATTACH_SETTLE_US;
     volume.queryUs = nowUs;
-    path.target.obstacle = 'it answers discovery, but not IDENTIFY';
   }
 
   /** No new I/O; ends when what is under way has ended. `force` fails it instead of waiting. */
@@ -176,10 +178,11 @@ export class Attachments {
   }
 
   #end(target: Target, nowUs: number): void {
-    for (const path of target.paths) this.#health.stop(path);
-    this.#health.setState(target, TARGET_DISCOVERED, '', nowUs);
+    // First of all: without a volume nothing is asked any more, whatever the rest of this sets off.
     target.volume = undefined;
     target.owner = undefined;
+    for (const path of target.paths) this.#health.stop(path);
+    this.#health.setState(target, TARGET_DISCOVERED, '', nowUs);
     target.downSinceUs = Infinity;
   }
 }
