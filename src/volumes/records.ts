@@ -1,0 +1,127 @@
+/**
+ * What the store holds: one record per target and one per node, and nothing else. All that happens to a volume happens in its
+ * target's record, by compare-and-set, so that no two records ever have to change together.
+ */
+
+/** What IDENTIFY said; a disk is the same one when serial and model are equal and it has not shrunk. */
+export interface DiskIdentity {
+  readonly serial: string;
+  readonly model: string;
+  readonly sizeBytes: number;
+}
+
+export type TargetState =
+  /** Free: CreateVolume may take it. */
+  | 'Available'
+  /** Taken by a claim of ours; see `claim`, and `task` while the copy on the target is being written. */
+  | 'Claimed'
+  /** Given back; waits for its wipe. */
+  | 'Released'
+  /** Being wiped by `task.nodeId`. */
+  | 'Wiping'
+  /** Carries a claim, data or a reservation that is not ours. Never touched without a person's word. */
+  | 'Foreign'
+  /** Nobody sees it any more. */
+  | 'Missing';
+
+/** What fencing a target can do, best first. */
+export type FencingLevel = 'reserve' | 'mask' | 'claim' | 'none';
+
+/** How far a format has come. `formatting` is written before mkfs and `formatted` after it; mkfs runs only from `never`. */
+export interface FormatRecord {
+  readonly state: 'never' | 'formatting' | 'formatted';
+  readonly fsType: string;
+  /** UUID of the file system, given to mkfs: known before it runs. Empty for `never`. */
+  readonly uuid: string;
+}
+
+/** Parameters as validated (parameters.ts), as strings: what a class said, with defaults filled in. */
+export type VolumeParameters = Readonly<Record<string, string>>;
+
+/** A volume: the claim on a target. */
+export interface ClaimRecord {
+  /** The name CreateVolume was called with. */
+  readonly volumeName: string;
+  /** Hash of cluster id and name: what the volume id and the target's config string hold. */
+  readonly claim: string;
+  /** Size granted; the target may have more. */
+  readonly capacityBytes: number;
+  readonly parameters: VolumeParameters;
+  /** Those that ControllerModifyVolume may change. */
+  readonly mutableParameters: VolumeParameters;
+  /** The config string is on the target. */
+  readonly confirmed: boolean;
+  readonly format: FormatRecord;
+  /** Grows with every publish to a node: who holds the highest owns the volume. */
+  readonly epoch: number;
+  /** Extra metadata of the provisioner (PVC and PV names), for people. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A volume published to a node. */
+export interface PublicationRecord {
+  readonly nodeId: string;
+  readonly readOnly: boolean;
+  /** CSI access mode name, e.g. `SINGLE_NODE_WRITER`. */
+  readonly accessMode: string;
+  readonly epoch: number;
+}
+
+/** Work that only a node can do, because only nodes see the storage network. Idempotent; survives the node's death. */
+export interface TaskRecord {
+  readonly kind: 'claim' | 'wipe' | 'fence';
+  readonly id: string;
+  /** The node that shall do it. */
+  readonly nodeId: string;
+  readonly state: 'waiting' | 'running' | 'done' | 'failed';
+  /** For people: what failed, and what to do. */
+  readonly message: string;
+  /** Bytes done, and of how many (wipe). */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface TargetRecord {
+  /** `e10.3`, also the record's name. */
+  readonly address: string;
+  readonly state: TargetState;
+  /** Why it is in that state, where that is not obvious. */
+  readonly reason: string;
+  readonly identity: DiskIdentity;
+  readonly fencing: FencingLevel;
+  readonly claim: ClaimRecord | undefined;
+  readonly publications: readonly PublicationRecord[];
+  readonly task: TaskRecord | undefined;
+}
+
+/** How a node sees a target now. */
+export interface SightRecord {
+  readonly identity: DiskIdentity;
+  /** Printable form of the config string on the target. */
+  readonly configString: string;
+  readonly interfaces: readonly string[];
+  readonly fencing: FencingLevel;
+}
+
+/** A volume as it stands on a node: staged there, so it may be written from there. */
+export interface StagedRecord {
+  readonly epoch: number;
+  /** The initiator reports error 6: reserved by somebody else, for good. */
+  readonly fenced: boolean;
+}
+
+export interface NodeRecord {
+  readonly nodeId: string;
+  /** MACs of its storage interfaces, `02:00:00:00:00:01`. */
+  readonly macs: readonly string[];
+  readonly interfaces: readonly string[];
+  /** Topology segments, key → value. */
+  readonly segments: Readonly<Record<string, string>>;
+  readonly volumesMax: number;
+  readonly bootId: string;
+  readonly targets: Readonly<Record<string, SightRecord>>;
+  /** By volume id. */
+  readonly staged: Readonly<Record<string, StagedRecord>>;
+  /** Milliseconds since 1970 when the node last said that it lives; written rarely (see NODE_HEARTBEAT_MS). */
+  readonly aliveAtMs: number;
+}

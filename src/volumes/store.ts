@@ -1,0 +1,68 @@
+import type { NodeRecord, TargetRecord } from './records.ts';
+
+/** A record with the version it was read at. */
+export interface Versioned<T> {
+  readonly name: string;
+  /** Opaque; changes with every write. */
+  readonly version: string;
+  readonly value: T;
+}
+
+/** Somebody else changed, made or deleted the record first: read it again and decide anew. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError';
+}
+
+export function isConflict(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ConflictError';
+}
+
+/** Records of one kind. Every write is durable when its promise resolves. */
+export interface Collection<T> {
+  get(name: string): Promise<Versioned<T> | undefined>;
+  /** All records, by name in ascending order. */
+  list(): Promise<readonly Versioned<T>[]>;
+  /** Throws ConflictError when one of this name exists. */
+  create(name: string, value: T): Promise<Versioned<T>>;
+  /** Throws ConflictError unless the record is still at `version`. */
+  update(name: string, version: string, value: T): Promise<Versioned<T>>;
+  /** Throws ConflictError unless the record is still at `version`. */
+  delete(name: string, version: string): Promise<void>;
+  /**
+   * Calls back soon after records have changed, by whatever process, with their names; several changes may come as one call, and a
+   * call may come for nothing. Returns how to stop.
+   */
+  watch(changed: (names: readonly string[]) => void): () => void;
+}
+
+/** Where the inventory, the claims and the nodes are: a directory, or the API server. */
+export interface Store {
+  readonly targets: Collection<TargetRecord>;
+  readonly nodes: Collection<NodeRecord>;
+  close(): Promise<void>;
+}
+
+/** Attempts of `change` before it gives up on a record that others keep changing. */
+const CHANGE_TRIES_MAX = 32;
+
+/**
+ * Reads a record, lets `decide` make its successor, and writes it if nobody was faster; else again. `decide` answers undefined to
+ * leave the record as it is. It may run several times, so it must do nothing else. Answers the record as it is then.
+ */
+export async function change<T>(
+  collection: Collection<T>,
+  name: string,
+  decide: (value: T) => T | undefined,
+): Promise<Versioned<T> | undefined> {
+  for (let tried = 0; ; tried++) {
+    const found = await collection.get(name);
+    if (found === undefined) return undefined;
+    const next = decide(found.value);
+    if (next === undefined) return found;
+    try {
+      return await collection.update(name, found.version, next);
+    } catch (error) {
+      if (!isConflict(error) || tried >= CHANGE_TRIES_MAX) throw error;
+    }
+  }
+}
