@@ -43,7 +43,7 @@ export class Exchanges {
       writeAtaHeader(arena.view, at, path, copies.tag[copy], IDENTIFY, 0, false);
       return true;
     }
-    const extended = path.target.identity?.lba48 ?? true;
+    const extended = path.found?.lba48 ?? true;
     const argument = (extended ? READ_EXT : READ_28) | (exchange.sectors << 8);
     writeAtaHeader(arena.view, at, path, copies.tag[copy], argument, 0, extended);
     if (exchange.sectors > SECTORS_UNPROVEN) {

@@ -19,7 +19,6 @@ import type { PayloadProbe } from './payload-probe.ts';
 import { STANDING_CONFLICT, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_UNPROVEN, type Path } from './path.ts';
 import type { PathWatcher, Recovery } from './recovery.ts';
 import {
-  TARGET_ATTACHING,
   TARGET_DOWN,
   TARGET_FENCED,
   TARGET_MISMATCH,
@@ -91,7 +90,9 @@ export class PathHealth implements PathWatcher {
   /** A path of a target with a volume has answered a query. One that is not known yet, or was given up, is asked who it is. */
   sighted(path: Path, nowUs: number): void {
     const { target } = path;
-    if (path.standing === STANDING_PROVEN || !path.identify.idle || path.reported) return;
+    // While a read is being asked for, starting over would only keep that question from ever growing old.
+    const busy = !path.identify.idle || path.standing === STANDING_IDENTIFIED;
+    if (path.standing === STANDING_PROVEN || busy || path.reported) return;
     if (this.#mayAsk(path)) this.begin(path, nowUs);
     else if (target.volume?.allows(path.port) === true && path.standing === STANDING_UNPROVEN) {
       // A stranger beside a working owner: learn who it is, for the report.
@@ -220,9 +221,9 @@ export class PathHealth implements PathWatcher {
   #askRead(path: Path, nowUs: number): void {
     const { probe, target } = path;
     probe.kind = EXCHANGE_READ;
-    probe.sectors = Math.min(SECTORS_UNPROVEN, target.identity?.sectors ?? 1);
+    probe.sectors = Math.min(SECTORS_UNPROVEN, path.found?.sectors ?? 1);
     this.#exchanges.ask(path, probe, nowUs);
-    if (probe.attempts > TIMEOUTS_UNTIL_SUSPECT) {
+    if (probe.attempts > 1) {
       target.obstacle = `it answers discovery and IDENTIFY, but not a read of ${String(probe.sectors)} sectors at LBA 0`;
       if (target.state === TARGET_DOWN) target.reason = target.obstacle;
     }
@@ -245,15 +246,18 @@ export class PathHealth implements PathWatcher {
       this.#listener.identified(path, identity);
       return;
     }
-    if (target.owner !== undefined && target.owner !== path.mac && !this.#succeeds(path, identity)) return;
-    if (target.identity === undefined || target.owner === undefined) target.identity = identity;
-    target.owner = path.mac;
-    const mismatch = identityMismatch(target.identity, identity);
-    if (mismatch !== undefined) {
-      this.#conflict(path, mismatch, nowUs);
-      return;
+    // Nobody has used the volume yet: whoever answers first is as good as one that has gone silent meanwhile.
+    if (!target.volume.ready && !ownerWorks(target)) target.owner = undefined;
+    if (target.owner !== undefined) {
+      if (target.owner !== path.mac && !this.#succeeds(path, identity)) return;
+      target.owner = path.mac;
+      const mismatch = identityMismatch(target.identity ?? identity, identity);
+      if (mismatch !== undefined) {
+        this.#conflict(path, mismatch, nowUs);
+        return;
+      }
+      this.#grown(target, identity);
     }
-    this.#grown(target, identity);
     if (path.standing === STANDING_PROVEN) return;
     path.standing = STANDING_IDENTIFIED;
     path.pauseUs = PROBE_FIRST_US;
@@ -266,7 +270,7 @@ export class PathHealth implements PathWatcher {
   #succeeds(path: Path, identity: Identity): boolean {
     const { target } = path;
     const same = target.identity !== undefined && identityMismatch(target.identity, identity) === undefined;
-    if (same && target.state !== TARGET_UP && target.state !== TARGET_ATTACHING) return true;
+    if (same && !ownerWorks(target)) return true;
     if (!path.reported) {
       path.reported = true;
       const owner = target.owner === undefined ? 'none' : formatMac(target.owner);
@@ -334,6 +338,14 @@ export class PathHealth implements PathWatcher {
 
   #prove(path: Path, nowUs: number): void {
     const { target } = path;
+    if (target.owner === undefined) {
+      target.owner = path.mac;
+      target.identity = path.found;
+    } else if (target.owner !== path.mac) {
+      // Another MAC was faster: this one is a stranger until that one is silent.
+      this.stop(path);
+      return;
+    }
     path.standing = STANDING_PROVEN;
     path.window.setLimit(target.framesMax);
     path.window.restart();
@@ -343,6 +355,11 @@ export class PathHealth implements PathWatcher {
     this.#payload.start(path, nowUs);
     this.update(target, nowUs);
   }
+}
+
+/** Some path through the MAC that takes I/O works. */
+function ownerWorks(target: Target): boolean {
+  return target.paths.some(({ mac, standing, port }) => mac === target.owner && standing === STANDING_PROVEN && port.up);
 }
 
 function downReason(target: Target): string {
