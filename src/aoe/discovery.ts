@@ -166,7 +166,7 @@ export class Discovery implements IdentityListener {
     const { target } = path;
     if (target.volume !== undefined) {
       path.window.setLimit(target.framesMax);
-      if (path.sectorsMax > target.sectorCount) this.#payload?.refresh(path, nowUs);
+      this.#payload?.refresh(path, nowUs);
       this.#listener?.sighted(path, announcement, fresh, nowUs);
       return;
     }

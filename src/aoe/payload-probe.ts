@@ -2,7 +2,7 @@ import type { Core } from './core.ts';
 import { EXCHANGE_READ } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
 import { FRAME_SECTORS_MAX, PAYLOAD_PROBES, PAYLOAD_RETRY_US, SECTORS_UNPROVEN } from './limits.ts';
-import type { Path } from './path.ts';
+import { STANDING_PROVEN, type Path } from './path.ts';
 
 /** Payloads are kept to whole 4 KiB blocks where they can be, for disks that have no smaller ones. */
 const ALIGN_SECTORS = 8;
@@ -23,19 +23,15 @@ export class PayloadProbe {
 
   /** Small frames from now on, and larger ones when they have been seen to pass. */
   start(path: Path, nowUs: number): void {
-    const { target, port } = path;
-    const best = Math.min(port.sectorsMax, target.sectorCount, FRAME_SECTORS_MAX, target.identity?.sectors ?? FRAME_SECTORS_MAX);
-    path.sectorsBest = best >= ALIGN_SECTORS ? best - (best % ALIGN_SECTORS) : Math.max(best, 1);
+    this.#stop(path);
+    path.sectorsBest = best(path);
     path.sectorsMax = Math.min(SECTORS_UNPROVEN, path.sectorsBest);
-    path.payloadRetryUs = Infinity;
-    this.#probe(path, path.sectorsBest, nowUs);
+    this.#grow(path, nowUs);
   }
 
   /** The interface or the target may take other sizes than before; starts again only when they do. */
   refresh(path: Path, nowUs: number): void {
-    const best = Math.min(path.port.sectorsMax, path.target.sectorCount, FRAME_SECTORS_MAX);
-    const aligned = best >= ALIGN_SECTORS ? best - (best % ALIGN_SECTORS) : Math.max(best, 1);
-    if (aligned !== path.sectorsBest) this.start(path, nowUs);
+    if (path.standing === STANDING_PROVEN && best(path) !== path.sectorsBest) this.start(path, nowUs);
   }
 
   /** A probe was answered: `passed` when all of its data came back. */
@@ -55,7 +51,7 @@ export class PayloadProbe {
 
   /** Asks again, or gives up a size, when its time has come. */
   tick(path: Path, nowUs: number): void {
-    if (path.payloadRetryUs <= nowUs) this.start(path, nowUs);
+    if (path.payloadRetryUs <= nowUs) this.#grow(path, nowUs);
     if (path.probing === 0 || path.probe.dueUs > nowUs) return;
     if (path.probe.attempts < PAYLOAD_PROBES) {
       this.#ask(path, nowUs);
@@ -78,6 +74,12 @@ export class PayloadProbe {
     return Math.min(path.payloadRetryUs, path.probing === 0 ? Infinity : path.probe.dueUs);
   }
 
+  /** Tries the best size; frames stay as they are until it has passed. */
+  #grow(path: Path, nowUs: number): void {
+    path.payloadRetryUs = Infinity;
+    this.#probe(path, path.sectorsBest, nowUs);
+  }
+
   #probe(path: Path, sectors: number, nowUs: number): void {
     if (sectors <= path.sectorsMax) return;
     path.probe.kind = EXCHANGE_READ;
@@ -96,6 +98,12 @@ export class PayloadProbe {
     path.probing = 0;
     this.#exchanges.end(path.probe);
   }
+}
+
+/** The largest payload that interface, target and disk size allow. */
+function best({ port, target }: Path): number {
+  const sectors = Math.min(port.sectorsMax, target.sectorCount, FRAME_SECTORS_MAX, target.identity?.sectors ?? FRAME_SECTORS_MAX);
+  return sectors >= ALIGN_SECTORS ? sectors - (sectors % ALIGN_SECTORS) : Math.max(sectors, 1);
 }
 
 /** The next size to try: half, in whole 4 KiB blocks while there are any. */

@@ -368,6 +368,7 @@ export const TROUBLES: readonly Trouble[] = [
     plan: (simulation) => {
       const set = (at: Interface): void => {
         at.mtu = simulation.random.pick([1_500, 2_000, 4_200, 9_000]);
+        at.changedUs = simulation.nowUs;
         simulation.initiator.refresh(at);
       };
       eachInterface(simulation, 1_000_000, set, set);
