@@ -13,6 +13,7 @@ import { Volume, type VolumeOptions } from './volume.ts';
 /** Queries answered twice by one MAC that prove two targets behind it, when they are most of all. A few are duplicated frames. */
 const DOUBLE_ANSWERS_MIN = 2;
 const SETTLE_QUERIES = 4;
+const SETTLE_PAUSE_US = ATTACH_SETTLE_US / SETTLE_QUERIES;
 const NOBODY_ANSWERS = 'no target answers at this address on the allowed interfaces';
 
 /** The life of a volume: looked for, checked, used, given up. */
@@ -49,13 +50,13 @@ export class Attachments {
     return volume;
   }
 
-  /** A path of an attaching target has answered a query. */
+  /** A path of an attaching target has answered or announced itself: now listen a little for a second target at its address. */
   seen(path: Path, volume: Volume, nowUs: number): void {
     if (volume.ready) return;
     if (path.target.obstacle === NOBODY_ANSWERS) path.target.obstacle = 'it answers discovery, but not IDENTIFY';
-    if (volume.settleUs !== Infinity) return;
-    volume.settleUs = nowUs + ATTACH_SETTLE_US;
-    volume.queryUs = nowUs;
+    if (path.queriesAnswered >= SETTLE_QUERIES) return;
+    if (volume.settleUs === Infinity || path.queriesAnswered === 1) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+    volume.queryUs = Math.min(volume.queryUs, nowUs + SETTLE_PAUSE_US);
   }
 
   /** No new I/O; ends when what is under way has ended. `force` fails it instead of waiting. */
@@ -113,7 +114,9 @@ export class Attachments {
     for (const port of this.#core.ports) {
       if (port?.up === true && volume.allows(port)) this.#exchanges.broadcast(port, MAC_BROADCAST, target.shelf, target.slot);
     }
-    volume.queryUs = nowUs + (known.length > 0 ? ATTACH_SETTLE_US / SETTLE_QUERIES : ATTACH_QUERY_US);
+    // Quickly while somebody has just begun to answer; patiently while nobody does, or whoever does can't be used.
+    const settling = known.some((path) => path.queriesAnswered > 0 && path.queriesAnswered < SETTLE_QUERIES);
+    volume.queryUs = nowUs + (settling ? SETTLE_PAUSE_US : ATTACH_QUERY_US);
     if (known.length > 0 && volume.settleUs === Infinity) volume.settleUs = nowUs + ATTACH_SETTLE_US;
   }
 
