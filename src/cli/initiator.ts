@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { BACKEND_CHOICES, type BackendChoice } from '../initiator/attach/backend.ts';
+import { Initiator } from '../initiator/daemon.ts';
+import { CHUNKS_DEFAULT } from '../initiator/data-path.ts';
+import { Logger, type LogLevel } from '../logging/logger.ts';
+import { CommandFailure, EXIT_CODES_HELP, EXIT_FAILED } from './exit-codes.ts';
+import { interfacesOption, logLevelOption, parseCount, socketOption } from './options.ts';
+import { version } from './version.ts';
+
+interface Options {
+  readonly interfaces: readonly string[];
+  readonly socket: string;
+  readonly runDirectory?: string;
+  readonly attach: BackendChoice;
+  readonly chunks: number;
+  readonly logLevel: LogLevel;
+}
+
+const HELP = `
+Runs in the foreground and logs lines of JSON to standard error. SIGTERM and Ctrl-C end it: devices that nobody uses are
+taken away first; those in use fail.
+
+Examples:
+  aoe-csi initiator --interfaces eth1
+  aoe-csi initiator --interfaces 'san*' --interfaces eth3 --attach nbd-socket
+  AOE_CSI_INTERFACES=eth1,eth2 aoe-csi initiator
+${EXIT_CODES_HELP}`;
+
+export function initiatorCommand(): Command {
+  return new Command('initiator')
+    .description('run the AoE initiator: AoE on the named interfaces and nowhere else')
+    .addOption(
+      interfacesOption(
+        'interfaces that may carry AoE: names or patterns with * and ?, separated by commas; none means no AoE at all',
+      ),
+    )
+    .addOption(socketOption())
+    .addOption(
+      new Option('--run-directory <path>', 'folder for the sockets and mounts of volumes (default: the folder of --socket)').env(
+        'AOE_CSI_RUN_DIRECTORY',
+      ),
+    )
+    .addOption(
+      new Option('--attach <backend>', 'how volumes become devices: fuse (a loop device), nbd-socket (a unix socket), or auto')
+        .env('AOE_CSI_ATTACH')
+        .choices(BACKEND_CHOICES)
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--chunks <count>', 'payload memory in pieces of 64 KiB')
+        .env('AOE_CSI_CHUNKS')
+        .argParser(parseCount)
+        .default(CHUNKS_DEFAULT),
+    )
+    .addOption(logLevelOption())
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  requirePrivilege();
+  const logger = Logger.create(options.logLevel);
+  const socketPath = resolve(options.socket);
+  const runDirectory = resolve(options.runDirectory ?? dirname(socketPath));
+  const failed = (error: Error): void => {
+    logger.error('the data path has ended; nothing works any more', { err: error });
+    process.exit(EXIT_FAILED);
+  };
+  const { interfaces, attach: backend, chunks } = options;
+  const initiator = await Initiator.start(
+    { socketPath, runDirectory, interfaces, backend, chunks, version: version() },
+    logger,
+    failed,
+  );
+  logger.info('the initiator runs');
+  const signal = await stopSignal();
+  logger.info(`${signal}: stopping`);
+  await initiator.stop();
+  logger.info('stopped');
+}
+
+/** The first signal that asks for an end; a second one does not wait for it. */
+async function stopSignal(): Promise<string> {
+  return new Promise((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        done(signal);
+        process.once(signal, () => process.exit(EXIT_FAILED));
+      });
+    }
+  });
+}
+
+/** CAP_NET_RAW (capabilities(7)): without it there are no packet sockets. */
+const CAP_NET_RAW = 13n;
+
+function requirePrivilege(): void {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  if (((BigInt(`0x${effective}`) >> CAP_NET_RAW) & 1n) === 1n) return;
+  throw new CommandFailure(
+    EXIT_FAILED,
+    'the initiator needs CAP_NET_RAW for packet sockets; run it as root, for example with sudo',
+  );
+}

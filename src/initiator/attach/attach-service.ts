@@ -1,0 +1,237 @@
+import { formatTargetAddress } from '../../aoe/address.ts';
+import { MAX_OUTSTANDING_DEFAULT } from '../../aoe/limits.ts';
+import { RpcError } from '../../rpc/status.ts';
+import type {
+  AttachmentMessage,
+  AttachRequestMessage,
+  AttachResponse,
+  DetachRequestMessage,
+  DetachResponse,
+} from '../control-messages.ts';
+import { ask, type CommandTarget } from '../ask.ts';
+import { KeyedLock } from '../keyed-lock.ts';
+import type { AttachmentReport, AttachRequest } from '../messages.ts';
+import { differences } from './parameters.ts';
+import { isBackendChoice, BACKEND_CHOICES, type AttachBackend, type BackendChoice, type ServedVolume } from './backend.ts';
+import { chooseBackend } from './choice.ts';
+
+export interface AttachServiceOptions {
+  readonly dataPath: CommandTarget;
+  /** In order of preference for `auto`. */
+  readonly backends: readonly AttachBackend[];
+  /** For requests that name no backend. */
+  readonly defaultBackend: BackendChoice;
+  /** Path of the unix socket of a volume's NBD server. */
+  socketPath(name: string): string;
+}
+
+/** A volume and the device made of it. */
+interface Attached {
+  readonly request: AttachRequest;
+  readonly backend: AttachBackend;
+  readonly volume: ServedVolume;
+  readonly device: string;
+}
+
+/** Attaches and detaches: the data path's volume, then the device on it; the reverse on the way back. One at a time per volume. */
+export class AttachService {
+  readonly #options: AttachServiceOptions;
+  readonly #lock = new KeyedLock();
+  readonly #attached = new Map<string, Attached>();
+  /** Attaches that still wait for their target, to be ended by a detach. */
+  readonly #waiting = new Map<string, AbortController>();
+
+  constructor(options: AttachServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param signal gives up, undoes what was done and rejects with the signal's reason, extended by what was waited for
+   * @throws RpcError, DataPathError, DeviceError
+   */
+  async attach(message: AttachRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
+    const name = formatTargetAddress(message.shelf, message.slot);
+    const choice = this.#choice(message.backend);
+    return this.#lock.run(name, signal, async () => {
+      const request = this.#requestOf(name, message);
+      const before = this.#attached.get(name);
+      const present = before === undefined ? undefined : await this.#find(name);
+      if (before !== undefined && present !== undefined) return again(before, present, request, choice);
+      const { backend, note } = chooseBackend(this.#options.backends, choice);
+      await this.#requireInterfaces(name);
+      const report = await this.#open(name, request, signal);
+      const volume = { name, socketPath: request.socketPath, readOnly: request.readOnly, sectors: report.sectors };
+      const device = await this.#makeDevice(backend, volume, signal);
+      const attached = { request, backend, volume, device };
+      this.#attached.set(name, attached);
+      return { attachment: messageOf(report, attached), note };
+    });
+  }
+
+  /**
+   * @param signal stops waiting; a detach whose I/O has not ended goes on by itself
+   * @throws RpcError, DataPathError, DeviceError `busy` while the device is in use
+   */
+  async detach({ shelf, slot, force }: DetachRequestMessage, signal: AbortSignal): Promise<DetachResponse> {
+    const name = formatTargetAddress(shelf, slot);
+    this.#waiting.get(name)?.abort(new RpcError('ABORTED', 'it was detached meanwhile'));
+    return this.#lock.run(name, signal, async () => {
+      const attached = this.#attached.get(name);
+      if (attached === undefined) return { note: `${name} was not attached` };
+      if (force) await this.#close(name, true, signal);
+      else await this.#requireUnused(attached);
+      await attached.backend.detach(attached.volume, attached.device, force);
+      if (!force) await this.#close(name, false, signal);
+      this.#attached.delete(name);
+      return { note: '' };
+    });
+  }
+
+  async list(): Promise<AttachmentMessage[]> {
+    const { attachments } = await ask(this.#options.dataPath, { op: 'listAttachments' }, 'attachments');
+    return attachments.map((report) => messageOf(report, this.#attached.get(report.name)));
+  }
+
+  /** Detaches whatever nobody uses. Returns why the others were left, a sentence each. */
+  async detachUnused(signal: AbortSignal): Promise<string[]> {
+    const left: string[] = [];
+    for (const { request } of this.#attached.values()) {
+      try {
+        await this.detach({ shelf: request.shelf, slot: request.slot, force: false }, signal);
+      } catch (error) {
+        left.push((error as Error).message);
+      }
+    }
+    return left;
+  }
+
+  #choice(backend: string): BackendChoice {
+    if (backend === '') return this.#options.defaultBackend;
+    if (isBackendChoice(backend)) return backend;
+    throw new RpcError(
+      'INVALID_ARGUMENT',
+      `there is no attach backend '${backend}'; choose one of ${BACKEND_CHOICES.join(', ')}`,
+    );
+  }
+
+  #requestOf(name: string, message: AttachRequestMessage): AttachRequest {
+    return {
+      shelf: message.shelf,
+      slot: message.slot,
+      socketPath: this.#options.socketPath(name),
+      readOnly: message.readOnly,
+      deadSeconds: message.deadSeconds,
+      maxOutstanding: message.maxOutstanding === 0 ? MAX_OUTSTANDING_DEFAULT : message.maxOutstanding,
+      interfaces: message.interfaces.length === 0 ? undefined : message.interfaces,
+    };
+  }
+
+  async #requireInterfaces(name: string): Promise<void> {
+    const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
+    if (interfaces.length > 0) return;
+    const advice = 'allow the interfaces of the storage network, for example: aoe-csi interfaces set eth1';
+    throw new RpcError('FAILED_PRECONDITION', `${name} can't be looked for, because no interface may carry AoE; ${advice}`);
+  }
+
+  /** Waits for the target. When that is given up, the data path tells what it waited for. */
+  async #open(name: string, request: AttachRequest, signal: AbortSignal): Promise<AttachmentReport> {
+    const { dataPath } = this.#options;
+    const controller = new AbortController();
+    this.#waiting.set(name, controller);
+    const given = AbortSignal.any([signal, controller.signal]);
+    const giveUp = (): void => {
+      // It may have ended in this moment: then there is nothing to detach.
+      dataPath.execute({ op: 'detach', name, force: true }).catch(() => undefined);
+    };
+    given.addEventListener('abort', giveUp);
+    try {
+      given.throwIfAborted();
+      const { attachment } = await ask(dataPath, { op: 'attach', attach: request }, 'attached');
+      given.throwIfAborted();
+      return attachment;
+    } catch (error) {
+      throw given.aborted ? givenUp(error, given.reason) : error;
+    } finally {
+      given.removeEventListener('abort', giveUp);
+      this.#waiting.delete(name);
+    }
+  }
+
+  async #makeDevice(backend: AttachBackend, volume: ServedVolume, signal: AbortSignal): Promise<string> {
+    try {
+      const device = await backend.attach(volume, signal);
+      if (!signal.aborted) return device;
+      await backend.detach(volume, device, true);
+      throw signal.reason;
+    } catch (error) {
+      await this.#options.dataPath.execute({ op: 'detach', name: volume.name, force: true });
+      throw error;
+    }
+  }
+
+  async #find(name: string): Promise<AttachmentMessage | undefined> {
+    return (await this.list()).find((attachment) => attachment.name === name);
+  }
+
+  async #requireUnused({ volume, backend }: Attached): Promise<void> {
+    if (backend.name !== 'nbd-socket') return;
+    const { connections = 0 } = (await this.#find(volume.name)) ?? {};
+    if (connections === 0) return;
+    const users = connections === 1 ? 'an NBD connection' : `${connections} NBD connections`;
+    throw new RpcError('ABORTED', `${volume.name} is in use by ${users} to ${volume.socketPath}; end that first, or use force`);
+  }
+
+  /** Ends the volume. Without force that takes until its I/O has been answered, which may be never. */
+  async #close(name: string, force: boolean, signal: AbortSignal): Promise<void> {
+    const closing = this.#options.dataPath.execute({ op: 'detach', name, force });
+    const { promise: over, resolve } = Promise.withResolvers<'over'>();
+    const giveUp = (): void => resolve('over');
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      if ((await Promise.race([closing, over])) !== 'over') return;
+    } catch (error) {
+      // An earlier detach that nobody waited for has ended meanwhile.
+      if ((error as { code?: string }).code !== 'not-found') throw error;
+      return;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+    closing.catch(() => undefined);
+    const { requestsInFlight = 0, state = '', reason = '' } = (await this.#find(name)) ?? {};
+    const waits = `${requestsInFlight} requests are still under way to ${name}${reason === '' ? '' : `, which is ${state}: ${reason}`}`;
+    throw new RpcError('DEADLINE_EXCEEDED', `${waits}; it is detached when they have ended; to fail them at once, use force`);
+  }
+}
+
+/** The volume is attached already: well, if this is what was asked for. */
+function again(before: Attached, attachment: AttachmentMessage, request: AttachRequest, choice: BackendChoice): AttachResponse {
+  const { name, state } = attachment;
+  const different = differences(before.request, request);
+  if (choice !== 'auto' && choice !== before.backend.name)
+    different.push(`through backend ${before.backend.name}, not ${choice}`);
+  if (different.length > 0) {
+    throw new RpcError('ALREADY_EXISTS', `${name} is attached ${different.join('; ')}; detach it first`);
+  }
+  if (state === 'detaching') {
+    throw new RpcError('ABORTED', `${name} is being detached and waits for I/O to end; wait, or detach it with force`);
+  }
+  return { attachment, note: `${name} was attached already` };
+}
+
+/** What was waited for, and why no longer. */
+function givenUp(error: unknown, reason: unknown): RpcError {
+  const obstacle = (error as Error).message;
+  const { code, message } = reason as RpcError;
+  return new RpcError(code, error === reason ? message : `${obstacle}; ${message}`);
+}
+
+function messageOf(report: AttachmentReport, attached: Attached | undefined): AttachmentMessage {
+  return {
+    ...report,
+    device: attached?.device ?? '',
+    backend: attached?.backend.name ?? '',
+    deadSeconds: attached?.request.deadSeconds ?? 0,
+    maxOutstanding: attached?.request.maxOutstanding ?? 0,
+    interfaces: attached?.request.interfaces ?? [],
+  };
+}

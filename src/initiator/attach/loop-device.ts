@@ -1,0 +1,55 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { runProgram } from './programs.ts';
+import { waitUntil } from './waiting.ts';
+
+const SECTOR_BYTES = 512;
+const LOSETUP_MS = 10_000;
+const UNBIND_MS = 5_000;
+const BLOCK_DEVICES = '/sys/block';
+
+/**
+ * Makes a loop device of a file and returns its path. The file's bytes go past the page cache where its file system can do that:
+ * they are cached once already, above the loop device.
+ *
+ * @throws DeviceError with what losetup said
+ */
+export async function bindLoopDevice(file: string, readOnly: boolean): Promise<string> {
+  const args = ['--find', '--show', '--sector-size', String(SECTOR_BYTES), ...(readOnly ? ['--read-only'] : []), file];
+  let printed: string;
+  try {
+    printed = await runProgram('losetup', ['--direct-io=on', ...args], LOSETUP_MS);
+  } catch {
+    printed = await runProgram('losetup', args, LOSETUP_MS);
+  }
+  return printed.trim();
+}
+
+/**
+ * Lets go of the file. The kernel does that when the last user has closed the device, which it waits a moment for.
+ * @returns whether it is done; if not, the kernel does it when the last user has gone
+ */
+export async function unbindLoopDevice(device: string): Promise<boolean> {
+  if (!isBound(device)) return true;
+  await runProgram('losetup', ['--detach', device], LOSETUP_MS);
+  return waitUntil(() => !isBound(device), UNBIND_MS);
+}
+
+/** Loop devices whose file lies in `folder`. */
+export function loopDevicesOf(folder: string): string[] {
+  return readdirSync(BLOCK_DEVICES)
+    .filter((name) => name.startsWith('loop') && backingFile(name)?.startsWith(`${folder}/`) === true)
+    .map((name) => join('/dev', name));
+}
+
+function isBound(device: string): boolean {
+  return existsSync(join(BLOCK_DEVICES, basename(device), 'loop'));
+}
+
+function backingFile(name: string): string | undefined {
+  try {
+    return readFileSync(join(BLOCK_DEVICES, name, 'loop/backing_file'), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,91 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { DeviceError, type ServedVolume } from './backend.ts';
+import { findProgram, runProgram } from './programs.ts';
+import { waitUntil } from './waiting.ts';
+
+const READY_MS = 10_000;
+const EXIT_MS = 5_000;
+const UNMOUNT_MS = 10_000;
+const ERROR_TEXT_MAX = 4_096;
+
+/** A running nbdfuse, which shows a volume's NBD server as a file. */
+export class NbdFuse {
+  /** The file that has the volume's bytes. */
+  readonly file: string;
+  readonly #mountPoint: string;
+  readonly #child: ChildProcess;
+  #errors = '';
+
+  /**
+   * Starts it and waits until the file is there.
+   * @param mountPoint an empty folder
+   * @param ended called when it ends without having been asked to
+   * @throws DeviceError with what nbdfuse said
+   */
+  static async start(mountPoint: string, volume: ServedVolume, ended: (how: string) => void): Promise<NbdFuse> {
+    const fuse = new NbdFuse(mountPoint, volume);
+    const pidFile = `${mountPoint}.pid`;
+    const ready = await waitUntil(() => fuse.hasEnded || existsSync(pidFile), READY_MS);
+    rmSync(pidFile, { force: true });
+    if (!ready || fuse.hasEnded) {
+      const how = fuse.hasEnded ? 'ended at once' : `was not ready after ${READY_MS / 1000} s`;
+      const said = fuse.#errors.trim();
+      await fuse.stop(true);
+      throw new DeviceError('unavailable', `nbdfuse ${how} for ${volume.name}: ${said === '' ? 'it said nothing' : said}`);
+    }
+    fuse.#child.once('exit', (code, signal) => {
+      if (!fuse.#stopping) ended(signal ?? `exit code ${String(code)}`);
+    });
+    return fuse;
+  }
+
+  private constructor(mountPoint: string, volume: ServedVolume) {
+    this.#mountPoint = mountPoint;
+    this.file = join(mountPoint, volume.name);
+    const args = ['--pidfile', `${mountPoint}.pid`, ...(volume.readOnly ? ['--readonly'] : [])];
+    // In a session of its own, so that Ctrl-C on our terminal does not take the volume from under its users.
+    this.#child = spawn(findProgram('nbdfuse') ?? 'nbdfuse', [...args, this.file, '--unix', volume.socketPath], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#child.on('error', (error) => (this.#errors += error.message));
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors = (this.#errors + text).slice(-ERROR_TEXT_MAX);
+    });
+  }
+
+  #stopping = false;
+
+  get identity(): ProcessIdentity | undefined {
+    return this.#child.pid === undefined ? undefined : identifyProcess(this.#child.pid);
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /**
+   * Takes the file away and waits for the end of the process.
+   * @param force also while the file is in use: its users get I/O errors
+   * @throws DeviceError when the file is in use
+   */
+  async stop(force: boolean): Promise<void> {
+    this.#stopping = true;
+    await unmountFuse(this.#mountPoint, force);
+    if (await waitUntil(() => this.hasEnded, EXIT_MS)) return;
+    this.#child.kill('SIGKILL');
+    await waitUntil(() => this.hasEnded, EXIT_MS);
+  }
+}
+
+/** Unmounts a file system below the run directory; well when none is mounted. @throws DeviceError when it is in use */
+export async function unmountFuse(mountPoint: string, force: boolean): Promise<void> {
+  try {
+    await runProgram('umount', force ? ['--lazy', mountPoint] : [mountPoint], UNMOUNT_MS);
+  } catch (error) {
+    if (!(error as Error).message.includes('not mounted')) throw error;
+  }
+}

@@ -1,0 +1,79 @@
+/** The messages of proto/initiator.proto, as src/rpc hands them over. Reports pass through as the data path makes them. */
+import type { AttachmentReport, InterfaceState, Statistics, TargetReport } from './messages.ts';
+
+/** The service's file and full name. */
+export const CONTROL_PROTO = 'initiator.proto';
+export const CONTROL_SERVICE = 'aoecsi.initiator.v1.Initiator';
+
+export interface ListTargetsResponse {
+  readonly targets: readonly TargetReport[];
+}
+
+export interface AttachRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
+  /** '' = the daemon's own choice. */
+  readonly backend: string;
+  readonly readOnly: boolean;
+  readonly deadSeconds: number;
+  /** 0 = the default. */
+  readonly maxOutstanding: number;
+  /** Empty = all allowed ones. */
+  readonly interfaces: readonly string[];
+}
+
+export interface AttachmentMessage extends AttachmentReport {
+  /** Block device or socket; '' while it is being attached. */
+  readonly device: string;
+  readonly backend: string;
+  readonly deadSeconds: number;
+  readonly maxOutstanding: number;
+  readonly interfaces: readonly string[];
+}
+
+export interface AttachResponse {
+  readonly attachment: AttachmentMessage;
+  readonly note: string;
+}
+
+export interface DetachRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
+  readonly force: boolean;
+}
+
+export interface DetachResponse {
+  readonly note: string;
+}
+
+export interface ListAttachmentsResponse {
+  readonly attachments: readonly AttachmentMessage[];
+}
+
+export interface SetInterfacesRequest {
+  readonly patterns: readonly string[];
+}
+
+export interface InterfacesResponse {
+  readonly patterns: readonly string[];
+  readonly interfaces: readonly InterfaceState[];
+}
+
+export interface StatResponse {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+  readonly counters: Statistics;
+}
+
+export interface ErrorsRequest {
+  readonly follow: boolean;
+}
+
+export interface EventMessage {
+  /** RFC 3339, UTC. */
+  readonly time: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly text: string;
+}

@@ -1,0 +1,136 @@
+import { formatTargetAddress, parseTargetAddress } from '../aoe/address.ts';
+import type { CallContext, Handlers } from '../rpc/server.ts';
+import type { Message } from '../rpc/service.ts';
+import { RpcError } from '../rpc/status.ts';
+import { ask, type CommandTarget } from './ask.ts';
+import type { AttachService } from './attach/attach-service.ts';
+import type {
+  AttachRequestMessage,
+  AttachResponse,
+  DetachRequestMessage,
+  DetachResponse,
+  ErrorsRequest,
+  EventMessage,
+  InterfacesResponse,
+  ListAttachmentsResponse,
+  ListTargetsResponse,
+  SetInterfacesRequest,
+  StatResponse,
+} from './control-messages.ts';
+import type { EventLog } from './event-log.ts';
+import { rpcErrorOf } from './failures.ts';
+
+export interface ControlServiceOptions {
+  readonly dataPath: CommandTarget;
+  readonly attachments: AttachService;
+  readonly events: EventLog;
+  /** The allow list that the data path was started with. */
+  readonly interfaces: readonly string[];
+  readonly version: string;
+}
+
+/** Before a call's deadline: time for the answer to be made and to arrive. */
+const ANSWER_MARGIN_MS = 500;
+const INTERFACES_MAX = 64;
+const MILLISECONDS_MAX = 2 ** 31 - 1;
+
+/** The control service's methods: refuse, translate, call, translate. proto/initiator.proto says what they promise. */
+export class ControlService {
+  readonly #options: ControlServiceOptions;
+  #patterns: readonly string[];
+
+  constructor(options: ControlServiceOptions) {
+    this.#options = options;
+    this.#patterns = options.interfaces;
+  }
+
+  readonly handlers: Handlers = {
+    Discover: answering(async () => this.#discover()),
+    ListTargets: answering(async () => this.#listTargets()),
+    Attach: answering(async (request, context) => this.#attach(request as AttachRequestMessage, context)),
+    Detach: answering(async (request, context) => this.#detach(request as DetachRequestMessage, context)),
+    ListAttachments: answering(async () => this.#listAttachments()),
+    SetInterfaces: answering(async (request) => this.setInterfaces((request as SetInterfacesRequest).patterns)),
+    GetInterfaces: answering(async () => this.#getInterfaces()),
+    Stat: answering(async () => this.#stat()),
+    Errors: (request, context) => this.#errors(request as ErrorsRequest, context),
+  };
+
+  /** @throws DataPathError `invalid` when a pattern can't be a name */
+  async setInterfaces(patterns: readonly string[]): Promise<InterfacesResponse> {
+    if (patterns.length > INTERFACES_MAX) {
+      throw new RpcError('INVALID_ARGUMENT', `${patterns.length} interfaces were named; at most ${INTERFACES_MAX} can be`);
+    }
+    const { interfaces } = await ask(this.#options.dataPath, { op: 'setInterfaces', patterns }, 'interfaces');
+    this.#patterns = patterns;
+    return { patterns, interfaces };
+  }
+
+  async #discover(): Promise<Message> {
+    await ask(this.#options.dataPath, { op: 'discover' }, 'done');
+    return {};
+  }
+
+  async #listTargets(): Promise<ListTargetsResponse> {
+    const { targets } = await ask(this.#options.dataPath, { op: 'listTargets' }, 'targets');
+    return { targets };
+  }
+
+  async #attach(request: AttachRequestMessage, context: CallContext): Promise<AttachResponse> {
+    requireAddress(request.shelf, request.slot);
+    return this.#options.attachments.attach(request, beforeDeadline(context));
+  }
+
+  async #detach(request: DetachRequestMessage, context: CallContext): Promise<DetachResponse> {
+    requireAddress(request.shelf, request.slot);
+    return this.#options.attachments.detach(request, beforeDeadline(context));
+  }
+
+  async #listAttachments(): Promise<ListAttachmentsResponse> {
+    return { attachments: await this.#options.attachments.list() };
+  }
+
+  async #getInterfaces(): Promise<InterfacesResponse> {
+    const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
+    return { patterns: this.#patterns, interfaces };
+  }
+
+  async #stat(): Promise<StatResponse> {
+    const { statistics } = await ask(this.#options.dataPath, { op: 'stat' }, 'stat');
+    return { version: this.#options.version, pid: process.pid, uptimeSeconds: process.uptime(), counters: statistics };
+  }
+
+  #errors(request: ErrorsRequest, context: CallContext): AsyncIterable<EventMessage> {
+    return this.#options.events.read(request.follow, context.signal);
+  }
+}
+
+/** A handler whose errors carry gRPC's codes. */
+function answering(handler: (request: Message, context: CallContext) => Promise<Message>) {
+  return async (request: Message, context: CallContext): Promise<Message> => {
+    try {
+      return await handler(request, context);
+    } catch (error) {
+      throw rpcErrorOf(error);
+    }
+  };
+}
+
+/** @throws RpcError for AoE's wildcards and what lies beyond them */
+function requireAddress(shelf: number, slot: number): void {
+  try {
+    parseTargetAddress(formatTargetAddress(shelf, slot));
+  } catch (error) {
+    throw new RpcError('INVALID_ARGUMENT', (error as Error).message);
+  }
+}
+
+/** Aborted when nobody reads the answer any more, or so long before the deadline that an answer can still be read. */
+function beforeDeadline(context: CallContext): AbortSignal {
+  const remainingMs = Math.max(context.remainingMs() - ANSWER_MARGIN_MS, 0);
+  if (remainingMs > MILLISECONDS_MAX) return context.signal;
+  const message = `given up after ${(remainingMs / 1000).toFixed(1)} s`;
+  const late = new AbortController();
+  setTimeout(() => late.abort(new RpcError('DEADLINE_EXCEEDED', message)), remainingMs).unref();
+  return AbortSignal.any([context.signal, late.signal]);
+}
