@@ -3,11 +3,11 @@ import { formatMac, MAC_BROADCAST } from './address.ts';
 import type { Core } from './core.ts';
 import type { Exchanges } from './exchanges.ts';
 import { describeIdentity, identityMismatch } from './identity.ts';
-import { ATTACH_QUERY_US, ATTACH_SETTLE_US } from './limits.ts';
+import { ATTACH_QUERY_US, ATTACH_SETTLE_US, SEARCH_US } from './limits.ts';
 import type { PathHealth } from './path-health.ts';
 import { STANDING_PROVEN, type Path } from './path.ts';
 import type { Replies } from './replies.ts';
-import { TARGET_ATTACHING, TARGET_DISCOVERED, TARGET_UP, type Target } from './target.ts';
+import { TARGET_ATTACHING, TARGET_DISCOVERED, TARGET_DOWN, TARGET_MISMATCH, TARGET_UP, type Target } from './target.ts';
 import { Volume, type VolumeOptions } from './volume.ts';
 
 /** Queries answered twice by one MAC that prove two targets behind it, when they are most of all. A few are duplicated frames. */
@@ -67,8 +67,7 @@ export class Attachments {
   }
 
   tick(target: Target, volume: Volume, nowUs: number): void {
-    if (volume.closing) {
-      if (target.requests > 0) return;
+    if (volume.closing && target.requests === 0) {
       this.#end(target, nowUs);
       this.#core.events.detached(target);
       return;
@@ -77,15 +76,15 @@ export class Attachments {
       this.#look(target, volume, nowUs);
       return;
     }
+    this.#search(target, volume, nowUs);
     const { deadUs } = volume.options;
     if (deadUs > 0 && !target.dead && nowUs - target.downSinceUs >= deadUs) this.#giveUp(target, nowUs);
   }
 
   nextUs(target: Target, volume: Volume): number {
-    if (volume.closing) return Infinity;
     if (!volume.ready) return Math.min(volume.queryUs, volume.settleUs);
     const { deadUs } = volume.options;
-    return deadUs > 0 && !target.dead ? target.downSinceUs + deadUs : Infinity;
+    return deadUs > 0 && !target.dead ? Math.min(volume.queryUs, target.downSinceUs + deadUs) : volume.queryUs;
   }
 
   /** Whether the volume may use the interface changed. */
@@ -111,13 +110,29 @@ export class Attachments {
     if (volume.queryUs > nowUs) return;
     const known = target.paths.filter((path) => path.port.up && volume.allows(path.port));
     for (const path of known) this.#exchanges.query(path);
-    for (const port of this.#core.ports) {
-      if (port?.up === true && volume.allows(port)) this.#exchanges.broadcast(port, MAC_BROADCAST, target.shelf, target.slot);
-    }
+    this.#broadcast(target, volume);
     // Quickly while somebody has just begun to answer; patiently while nobody does, or whoever does can't be used.
     const settling = known.some((path) => path.queriesAnswered > 0 && path.queriesAnswered < SETTLE_QUERIES);
     volume.queryUs = nowUs + (settling ? SETTLE_PAUSE_US : ATTACH_QUERY_US);
     if (known.length > 0 && volume.settleUs === Infinity) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+  }
+
+  /** Looks for a target that is not where it was: on a new MAC, or behind an interface that has come back as another. */
+  #search(target: Target, volume: Volume, nowUs: number): void {
+    if (target.state !== TARGET_DOWN && target.state !== TARGET_MISMATCH) {
+      volume.queryUs = Infinity;
+    } else if (volume.queryUs === Infinity) {
+      volume.queryUs = nowUs + SEARCH_US;
+    } else if (volume.queryUs <= nowUs) {
+      volume.queryUs = nowUs + SEARCH_US;
+      this.#broadcast(target, volume);
+    }
+  }
+
+  #broadcast(target: Target, volume: Volume): void {
+    for (const port of this.#core.ports) {
+      if (port?.up === true && volume.allows(port)) this.#exchanges.broadcast(port, MAC_BROADCAST, target.shelf, target.slot);
+    }
   }
 
   #decide(target: Target, volume: Volume, nowUs: number): void {

@@ -56,6 +56,8 @@ export const DISCOVER_INTERVAL_US = 60_000_000;
 export const DISCOVER_BURST_US: readonly number[] = [0, 200_000, 1_000_000];
 /** Directed queries for an address that an attach waits for. */
 export const ATTACH_QUERY_US = 200_000;
+/** An attached target that is silent where it was is looked for everywhere this often. */
+export const SEARCH_US = 2_000_000;
 /** After the first answer an attach listens this long for a second target on the same address. */
 export const ATTACH_SETTLE_US = 50_000;
 /** IDENTIFY requests for merely discovered targets that may be unanswered at once, and how often each is tried. */

@@ -49,7 +49,7 @@ export class Volume implements BlockDevice {
   ready = false;
   /** Detaching: no new I/O. */
   closing = false;
-  /** Attach: when to ask for the target again, and until when to listen for a second one. */
+  /** When to ask everybody for the target again: attaching, or while it is down. Attach: until when to listen for a second one. */
   queryUs = 0;
   settleUs = Infinity;
 
