@@ -213,7 +213,6 @@ export class PathHealth implements PathWatcher {
       return;
     }
     identify.kind = EXCHANGE_IDENTIFY;
-    this.#exchanges.query(path);
     this.#exchanges.ask(path, identify, nowUs);
     identify.dueUs = nowUs + this.#pause(path);
   }
@@ -258,7 +257,10 @@ export class PathHealth implements PathWatcher {
       }
       this.#grown(target, identity);
     }
-    if (path.standing === STANDING_PROVEN) return;
+    if (path.standing === STANDING_PROVEN) {
+      this.#exchanges.query(path);
+      return;
+    }
     path.standing = STANDING_IDENTIFIED;
     path.pauseUs = PROBE_FIRST_US;
     path.probe.attempts = 0;
@@ -352,6 +354,8 @@ export class PathHealth implements PathWatcher {
     path.roundTrip.resume();
     path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);
     target.obstacle = '';
+    // Only now, and before larger frames: a target with a single buffer drops a question that comes on the heels of another.
+    this.#exchanges.query(path);
     this.#payload.start(path, nowUs);
     this.update(target, nowUs);
   }
