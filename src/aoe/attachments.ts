@@ -44,6 +44,7 @@ export class Attachments {
       path.doubleAnswers = 0;
       path.queriesAnswered = 0;
       path.reported = false;
+      path.found = undefined;
       if (path.port.up && volume.allows(path.port)) this.#health.begin(path, nowUs);
     }
     this.tick(target, volume, nowUs);
