@@ -3,6 +3,8 @@ import { DataPathReport } from './data-path-report.ts';
 import type { Row } from './row.ts';
 import { Samples } from './samples.ts';
 import type { Subject } from './subject.ts';
+import { aoeCsiEngine } from './subjects/aoe-csi-engine.ts';
+import { aoeCsiNbd } from './subjects/aoe-csi-nbd.ts';
 import { cLoop } from './subjects/c-loop.ts';
 import { cNbd } from './subjects/c-nbd.ts';
 import { nbdkitTcp } from './subjects/nbdkit-tcp.ts';
@@ -15,7 +17,7 @@ import { formatNumber } from './support/table.ts';
 import { nbdkit, tgt, vblade } from './targets.ts';
 import { resultOf, type Sample, type Workload } from './workload.ts';
 
-export const SUBJECTS: readonly Subject[] = [cLoop, cNbd, qemuIscsi, nbdkitTcp];
+export const SUBJECTS: readonly Subject[] = [aoeCsiNbd, aoeCsiEngine, cLoop, cNbd, qemuIscsi, nbdkitTcp];
 const TARGETS = [vblade, tgt, nbdkit];
 const WARM_UP_SECONDS = 0.5;
 /** A sample beside which others kept this much of a processor busy is taken again … */

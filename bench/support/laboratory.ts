@@ -15,6 +15,11 @@ export const SLOT = 3;
 
 const PEERS = fileURLToPath(new URL('../../../bench/peers/', import.meta.url));
 
+/** The command line of one of bench/hosts. */
+export function hostProgram(name: string): string[] {
+  return [process.execPath, fileURLToPath(new URL(`../hosts/${name}.js`, import.meta.url))];
+}
+
 /** Where subjects are measured: a pair of namespaces, a volume in memory, and every process that was started for it. */
 export class Laboratory {
   readonly mtu: number;
