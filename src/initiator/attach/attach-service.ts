@@ -150,11 +150,19 @@ export class AttachService {
       given.throwIfAborted();
       return attachment;
     } catch (error) {
-      throw given.aborted ? givenUp(error, given.reason) : error;
+      throw given.aborted ? givenUp(error, given.reason, await this.#unusedInterfaces()) : error;
     } finally {
       given.removeEventListener('abort', giveUp);
       this.#waiting.delete(name);
     }
+  }
+
+  /** What keeps allowed interfaces from being used, a phrase each. */
+  async #unusedInterfaces(): Promise<string[]> {
+    const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
+    return interfaces
+      .filter(({ state }) => state !== 'up')
+      .map((each) => `interface ${each.name} is ${each.state}: ${each.reason}`);
   }
 
   async #makeDevice(backend: AttachBackend, volume: ServedVolume, signal: AbortSignal): Promise<string> {
@@ -219,10 +227,10 @@ function again(before: Attached, attachment: AttachmentMessage, request: AttachR
 }
 
 /** What was waited for, and why no longer. */
-function givenUp(error: unknown, reason: unknown): RpcError {
-  const obstacle = (error as Error).message;
+function givenUp(error: unknown, reason: unknown, hints: readonly string[]): RpcError {
   const { code, message } = reason as RpcError;
-  return new RpcError(code, error === reason ? message : `${obstacle}; ${message}`);
+  const obstacle = error === reason ? [] : [(error as Error).message];
+  return new RpcError(code, [...obstacle, ...hints, message].join('; '));
 }
 
 function messageOf(report: AttachmentReport, attached: Attached | undefined): AttachmentMessage {

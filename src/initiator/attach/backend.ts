@@ -14,7 +14,7 @@ export interface AttachBackend {
   /** Undefined where this machine has what it takes; else what is missing and what to do. */
   unavailable(): string | undefined;
 
-  /** Makes the device and returns its path. Leaves nothing behind when it fails. @throws DeviceError, or the signal's reason */
+  /** Makes the device and returns its path. Leaves nothing behind when it fails. @throws DeviceError, ProgramError, or the signal's reason */
   attach(volume: ServedVolume, signal: AbortSignal): Promise<string>;
 
   /**

@@ -1,12 +1,12 @@
 import { closeSync, existsSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { identifyProcess, isRunning } from '../../system/process-identity.ts';
+import { findProgram } from '../../system/programs.ts';
 import { DeviceError, type AttachBackend, type ServedVolume } from './backend.ts';
 import { deviceUsers } from './device-users.ts';
 import { readRecords, removeRecord, writeRecord, type FuseRecord } from './fuse-record.ts';
 import { bindLoopDevice, loopDevicesOf, unbindLoopDevice } from './loop-device.ts';
 import { NbdFuse, unmountFuse } from './nbdfuse.ts';
-import { findProgram } from './programs.ts';
 
 /** What it takes, and how to get it. */
 const PROGRAMS = [

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { runProgram } from './programs.ts';
-import { waitUntil } from './waiting.ts';
+import { runProgram } from '../../system/programs.ts';
+import { waitUntil } from '../../system/waiting.ts';
 
 const SECTOR_BYTES = 512;
 const LOSETUP_MS = 10_000;
@@ -12,7 +12,7 @@ const BLOCK_DEVICES = '/sys/block';
  * Makes a loop device of a file and returns its path. The file's bytes go past the page cache where its file system can do that:
  * they are cached once already, above the loop device.
  *
- * @throws DeviceError with what losetup said
+ * @throws ProgramError with what losetup said
  */
 export async function bindLoopDevice(file: string, readOnly: boolean): Promise<string> {
   const args = ['--find', '--show', '--sector-size', String(SECTOR_BYTES), ...(readOnly ? ['--read-only'] : []), file];

@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { findProgram, runProgram } from '../../system/programs.ts';
+import { waitUntil } from '../../system/waiting.ts';
 import { DeviceError, type ServedVolume } from './backend.ts';
-import { findProgram, runProgram } from './programs.ts';
-import { waitUntil } from './waiting.ts';
 
 const READY_MS = 10_000;
 const EXIT_MS = 5_000;
@@ -18,6 +18,8 @@ export class NbdFuse {
   readonly #mountPoint: string;
   readonly #child: ChildProcess;
   #errors = '';
+  /** It was asked to end: its end is no news. */
+  #stopping = false;
 
   /**
    * Starts it and waits until the file is there.
@@ -57,8 +59,6 @@ export class NbdFuse {
     });
   }
 
-  #stopping = false;
-
   get identity(): ProcessIdentity | undefined {
     return this.#child.pid === undefined ? undefined : identifyProcess(this.#child.pid);
   }
@@ -70,7 +70,7 @@ export class NbdFuse {
   /**
    * Takes the file away and waits for the end of the process.
    * @param force also while the file is in use: its users get I/O errors
-   * @throws DeviceError when the file is in use
+   * @throws ProgramError when the file is in use
    */
   async stop(force: boolean): Promise<void> {
     this.#stopping = true;
@@ -81,7 +81,7 @@ export class NbdFuse {
   }
 }
 
-/** Unmounts a file system below the run directory; well when none is mounted. @throws DeviceError when it is in use */
+/** Unmounts a file system below the run directory; well when none is mounted. @throws ProgramError when it is in use */
 export async function unmountFuse(mountPoint: string, force: boolean): Promise<void> {
   try {
     await runProgram('umount', force ? ['--lazy', mountPoint] : [mountPoint], UNMOUNT_MS);

@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { DeviceError } from './backend.ts';
 
 /** /usr/sbin and /sbin hold what root runs, also where a service's PATH lacks them. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+
+/** A program that could not be run, took too long or ended with a failure. The message holds what it said. */
+export class ProgramError extends Error {
+  override readonly name = 'ProgramError';
+}
 
 /** Full path of a program; undefined when it is not installed. */
 export function findProgram(name: string): string | undefined {
@@ -14,7 +18,7 @@ export function findProgram(name: string): string | undefined {
 
 /**
  * Runs a program to its end and returns what it printed.
- * @throws DeviceError `unavailable` with what the program said, also when it takes longer than `timeoutMs`
+ * @throws ProgramError with what the program said, also when it takes longer than `timeoutMs`
  */
 export async function runProgram(name: string, args: readonly string[], timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -24,7 +28,7 @@ export async function runProgram(name: string, args: readonly string[], timeoutM
         return;
       }
       const reason = error.killed === true ? `no end after ${timeoutMs / 1000} s` : stderr.trim() || error.message;
-      reject(new DeviceError('unavailable', `\`${[name, ...args].join(' ')}\` failed: ${reason}`));
+      reject(new ProgramError(`\`${[name, ...args].join(' ')}\` failed: ${reason}`));
     });
   });
 }
