@@ -90,17 +90,19 @@ function replace(
   const backUs = otherUs + random.logarithmic(1_000, 10_000_000);
   simulation.healUs = backUs + 1_000_000;
   events.at(goneUs, () => {
+    // Before the attach has ended nobody can know which disk is meant.
+    if (client.volume?.ready !== true) return;
     client.submitRead();
     target.crash(true);
-  });
-  events.at(otherUs, () => {
-    become(target);
-    target.start(random.chance(0.7));
-  });
-  events.at(backUs, () => {
-    target.crash(false);
-    becomeAgain(target);
-    target.start(random.chance(0.7));
+    events.at(otherUs, () => {
+      become(target);
+      target.start(random.chance(0.7));
+    });
+    events.at(backUs, () => {
+      target.crash(false);
+      becomeAgain(target);
+      target.start(random.chance(0.7));
+    });
   });
 }
 
