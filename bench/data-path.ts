@@ -11,7 +11,7 @@ import { nbdkitTcp } from './subjects/nbdkit-tcp.ts';
 import { qemuIscsi } from './subjects/qemu-iscsi.ts';
 import { missingCommands } from './support/commands.ts';
 import { Disturbance } from './support/disturbance.ts';
-import { Laboratory } from './support/laboratory.ts';
+import { withLaboratory, type Laboratory } from './support/laboratory.ts';
 import { removeLeftovers } from './support/network.ts';
 import { formatNumber } from './support/table.ts';
 import { nbdkit, tgt, vblade } from './targets.ts';
@@ -59,13 +59,7 @@ export async function measureDataPath(options: DataPathOptions): Promise<Row[]> 
 }
 
 async function measureAt(mtu: number, options: DataPathOptions): Promise<DataPathReport> {
-  const laboratory = new Laboratory(mtu);
-  const abandon = (): void => {
-    laboratory.abandon();
-    process.exit(130);
-  };
-  process.once('SIGINT', abandon).once('SIGTERM', abandon);
-  try {
+  return withLaboratory(mtu, async (laboratory) => {
     for (const target of TARGETS) {
       if (missingCommands(target.commands).length === 0) await target.start(laboratory);
     }
@@ -80,10 +74,7 @@ async function measureAt(mtu: number, options: DataPathOptions): Promise<DataPat
     }
     const names = options.subjects.map((subject) => subject.name);
     return new DataPathReport(samples, mtu, options.workloads, names);
-  } finally {
-    process.off('SIGINT', abandon).off('SIGTERM', abandon);
-    await laboratory.close();
-  }
+  });
 }
 
 /** A sample taken while the machine was ours, or the least disturbed of a few; undefined when the subject failed. */

@@ -1,11 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { measureCosts } from './costs.ts';
 import { measureDataPath, SUBJECTS } from './data-path.ts';
-import type { Row } from './row.ts';
 import { WORKLOADS } from './workload.ts';
 
-const HELP = `npm run bench -- data-path [options]     needs root, and prints what else it lacks
+const HELP = `npm run bench -- SUITE [options]     needs root, and says what else it lacks
 
+suites
+  data-path       ours and its peers: throughput, ratios, processor time
+  costs           ours alone: processor time per frame, system calls per request
+
+options
   --seconds N     length of a sample (default 2)
   --rounds N      samples of each subject on each workload (default 5)
   --json FILE     writes the rows {suite, workload, subject, value, unit} there
@@ -15,6 +20,8 @@ const HELP = `npm run bench -- data-path [options]     needs root, and prints wh
   --subject LIST  only these subjects, separated by commas:
                   ${SUBJECTS.map((subject) => subject.name).join(', ')}
 `;
+
+const EXIT_USAGE = 2;
 
 /** Composition root of the benches: options in, tables to standard output, rows to a file. Exit code 2: wrong words. */
 async function main(): Promise<number> {
@@ -30,23 +37,25 @@ async function main(): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help || positionals[0] !== 'data-path') {
+  const suite = positionals[0];
+  if (values.help || (suite !== 'data-path' && suite !== 'costs')) {
     console.log(HELP);
-    return values.help ? 0 : 2;
+    return values.help ? 0 : EXIT_USAGE;
   }
   if (process.getuid?.() !== 0) {
     console.error('bench: network namespaces and packet sockets need root; run it as root');
     return 1;
   }
   const names = values.subject.split(',').filter(Boolean);
-  const rows: Row[] = await measureDataPath({
+  const common = {
     seconds: positive('--seconds', values.seconds),
     rounds: positive('--rounds', values.rounds),
     mtus: values.mtu.split(',').map((mtu) => positive('--mtu', mtu)),
     workloads: WORKLOADS.filter((workload) => workload.name.includes(values.workload)),
-    subjects: SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name)),
-    say: (text) => console.log(text),
-  });
+    say: (text: string) => console.log(text),
+  };
+  const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
+  const rows = suite === 'costs' ? await measureCosts(common) : await measureDataPath({ ...common, subjects });
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return 0;
 }

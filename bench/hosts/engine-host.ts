@@ -7,22 +7,15 @@ import { STATUS_OK, blockStatusName } from '../../src/block/status.ts';
 import { SECTOR_BYTES } from '../../src/aoe/constants.ts';
 import type { Volume } from '../../src/aoe/volume.ts';
 import type { Loop } from '../../src/initiator/loop.ts';
+import { DataPathMeter, type DataPathCosts } from './data-path-meter.ts';
 import { openVolume } from './open-volume.ts';
-import { countSystemCalls } from './system-calls.ts';
 
 const WARM_UP_SECONDS = 0.5;
 
 /** Of one measured run. */
-export interface EngineReport {
-  readonly seconds: number;
+export interface EngineReport extends DataPathCosts {
   readonly requests: number;
   readonly bytes: number;
-  /** Answered frames. */
-  readonly frames: number;
-  readonly framesResent: number;
-  readonly userSeconds: number;
-  readonly systemSeconds: number;
-  readonly systemCalls: number;
 }
 
 /** Keeps a number of requests in flight on a volume until it is told to stop. */
@@ -66,35 +59,21 @@ class Load implements RequestOwner {
   }
 }
 
-function runFor(loop: Loop, load: Load, seconds: number): number {
-  const began = performance.now();
+function runFor(loop: Loop, load: Load, seconds: number): void {
+  const stopAtMs = performance.now() + seconds * 1000;
   load.finished = 0;
-  while (performance.now() - began < seconds * 1000) loop.turn();
-  return (performance.now() - began) / 1000;
+  while (performance.now() < stopAtMs) loop.turn();
 }
 
 const [networkInterface, shelf, slot, pattern, blockBytes, depth, seconds] = process.argv.slice(2);
-const calls = countSystemCalls();
+const meter = new DataPathMeter();
 const { loop, volume, wake } = openVolume(networkInterface, Number(shelf), Number(slot));
 const load = new Load(loop, volume, pattern, Number(blockBytes), Number(depth));
 wake();
 runFor(loop, load, WARM_UP_SECONDS);
-
-const { answers: answersBefore, framesResent: resentBefore } = loop.engine.counters;
-const callsBefore = calls.total;
-const cpuBefore = process.cpuUsage();
-const took = runFor(loop, load, Number(seconds));
-const cpu = process.cpuUsage(cpuBefore);
-const report: EngineReport = {
-  seconds: took,
-  requests: load.finished,
-  bytes: load.finished * Number(blockBytes),
-  frames: loop.engine.counters.answers - answersBefore,
-  framesResent: loop.engine.counters.framesResent - resentBefore,
-  userSeconds: cpu.user / 1e6,
-  systemSeconds: cpu.system / 1e6,
-  systemCalls: calls.total - callsBefore,
-};
+meter.begin(loop);
+runFor(loop, load, Number(seconds));
+const report: EngineReport = { ...meter.end(loop), requests: load.finished, bytes: load.finished * Number(blockBytes) };
 load.stopping = true;
 while (load.inFlight > 0) loop.turn();
 console.log(JSON.stringify(report));

@@ -3,15 +3,27 @@ import { PacketSocket } from '../../src/system/packet-socket.ts';
 import { StreamIo } from '../../src/system/stream-io.ts';
 
 /** System calls of the data path, by kind. */
-export class SystemCalls {
+export interface SystemCalls {
+  waits: number;
+  frameReceives: number;
+  frameSends: number;
+  streamReceives: number;
+  streamSends: number;
+}
+
+export function totalOf(calls: SystemCalls): number {
+  return calls.waits + calls.frameReceives + calls.frameSends + calls.streamReceives + calls.streamSends;
+}
+
+class Counter implements SystemCalls {
   waits = 0;
   frameReceives = 0;
   frameSends = 0;
   streamReceives = 0;
   streamSends = 0;
 
-  get total(): number {
-    return this.waits + this.frameReceives + this.frameSends + this.streamReceives + this.streamSends;
+  reset(): void {
+    this.waits = this.frameReceives = this.frameSends = this.streamReceives = this.streamSends = 0;
   }
 }
 
@@ -19,8 +31,8 @@ export class SystemCalls {
  * Counts the calls of the five methods of src/system that the loop makes all its system calls with, each of which is one. From
  * outside, strace would make the loop so slow that its batches, which are what is to be known, were others.
  */
-export function countSystemCalls(): SystemCalls {
-  const calls = new SystemCalls();
+export function countSystemCalls(): Counter {
+  const calls = new Counter();
   const { wait } = Epoll.prototype;
   Epoll.prototype.wait = function counted(this: Epoll, timeoutMs) {
     calls.waits++;

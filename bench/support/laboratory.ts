@@ -10,6 +10,8 @@ import { RunningProcess } from './processes.ts';
 const MEBIBYTE = 1_048_576;
 /** What every target serves: more than the caches of a processor, little enough for a laptop's memory. */
 export const VOLUME_BYTES = 512 * MEBIBYTE;
+/** What a shell makes of SIGINT. */
+const EXIT_INTERRUPTED = 130;
 export const SHELF = 10;
 export const SLOT = 3;
 
@@ -84,6 +86,22 @@ export class Laboratory {
     this.#network.remove();
     rmSync(this.directory, { recursive: true, force: true });
     rmSync(volumeDirectory(), { recursive: true, force: true });
+  }
+}
+
+/** Works in a laboratory and takes it down afterwards, also when the user ends the bench. */
+export async function withLaboratory<Result>(mtu: number, work: (laboratory: Laboratory) => Promise<Result>): Promise<Result> {
+  const laboratory = new Laboratory(mtu);
+  const abandon = (): void => {
+    laboratory.abandon();
+    process.exit(EXIT_INTERRUPTED);
+  };
+  process.once('SIGINT', abandon).once('SIGTERM', abandon);
+  try {
+    return await work(laboratory);
+  } finally {
+    process.off('SIGINT', abandon).off('SIGTERM', abandon);
+    await laboratory.close();
   }
 }
 
