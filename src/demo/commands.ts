@@ -1,0 +1,38 @@
+import { runProgram } from '../system/programs.ts';
+import { inNamespace, INTERFACE } from './network.ts';
+import type { DemoRun } from './run.ts';
+
+/** The address of the demo's target. */
+export const SHELF = 10;
+export const SLOT = 3;
+export const TARGET_NAME = `e${SHELF}.${SLOT}`;
+
+const COMMAND_MS = 60_000;
+
+/** This program, as it was started. */
+const SELF = [process.execPath, process.argv[1]] as const;
+
+/** The targets that the demo can use. */
+export const TARGET_KINDS = ['aoe-csi', 'vblade'] as const;
+export type TargetKind = (typeof TARGET_KINDS)[number];
+
+/** Runs a command of this program against the demo's initiator, as a person would, and returns what it prints. */
+export async function aoeCsi(run: DemoRun, args: readonly string[]): Promise<string> {
+  const [program, ...words] = [...SELF, ...args, '--socket', run.socketPath];
+  return (await runProgram(program, words, COMMAND_MS)).trim();
+}
+
+export function initiatorCommandLine(run: DemoRun, backend: string): string[] {
+  const options = ['--interfaces', INTERFACE, '--socket', run.socketPath, '--attach', backend];
+  return inNamespace(run.initiatorNamespace, [...SELF, 'initiator', ...options]);
+}
+
+export function targetCommandLine(run: DemoRun, kind: TargetKind, disk: string): string[] {
+  const commandLine = kind === 'vblade' ? vblade(disk) : [...SELF, 'target', '--interfaces', INTERFACE, `${TARGET_NAME}=${disk}`];
+  return inNamespace(run.targetNamespace, commandLine);
+}
+
+/** `-b`: frames it takes at once; its own default of 16 would be the measure of everything. */
+function vblade(disk: string): string[] {
+  return ['vblade', '-b', '128', String(SHELF), String(SLOT), INTERFACE, disk];
+}
