@@ -9,7 +9,7 @@
  * ```
  */
 import { readMac, writeMac, type Mac } from './address.ts';
-import { MASK_DIRECTIVE_ADD, MASK_EDIT, MASK_ENTRIES_MAX, MASK_READ } from './constants.ts';
+import { MASK_DIRECTIVE_NONE, MASK_EDIT, MASK_ENTRIES_MAX, MASK_READ } from './constants.ts';
 import { ARGUMENT, MASK_COMMAND, MASK_COUNT, MASK_DIRECTIVE_BYTES, MASK_DIRECTIVES, MASK_ERROR } from './layout.ts';
 
 /** One step of an edit, carried out in order. */
@@ -25,7 +25,7 @@ export interface MaskMessage {
   readonly error: number;
   /** As sent: length of the list, or directives carried out when `error` is set. */
   readonly count: number;
-  /** In a response without error: the whole list, as additions. Empty when `error` is set. */
+  /** In a response without error: the whole list (vblade puts no directive to it). Empty when `error` is set. */
   readonly directives: readonly MaskDirective[];
 }
 
@@ -44,10 +44,10 @@ export function writeMaskEdit(view: DataView, frameOffset: number, directives: r
   return end;
 }
 
-/** Answer that carries the whole list. @returns the frame's length, unpadded. */
+/** Answer that carries the whole list, without directives, as vblade's. @returns the frame's length, unpadded. */
 export function writeMaskList(view: DataView, frameOffset: number, command: number, macs: readonly Mac[]): number {
   let end = writeMask(view, frameOffset, command, 0, macs.length);
-  for (const mac of macs) end = writeDirective(view, frameOffset, end, MASK_DIRECTIVE_ADD, mac);
+  for (const mac of macs) end = writeDirective(view, frameOffset, end, MASK_DIRECTIVE_NONE, mac);
   return end;
 }
 

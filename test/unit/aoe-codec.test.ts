@@ -369,7 +369,7 @@ describe('config, mask and reserve', () => {
     expect(readMask(view, 0, 60)).toEqual({ command: 1, error: 0, count: 2, directives });
     expect(readMask(view, 0, 43)).toBeUndefined();
     expect(writeMaskList(view, 0, 0, [HERE])).toBe(36);
-    expect(readMask(view, 0, 36)).toEqual({ command: 0, error: 0, count: 1, directives: [{ directive: 1, mac: HERE }] });
+    expect(readMask(view, 0, 36)).toEqual({ command: 0, error: 0, count: 1, directives: [{ directive: 0, mac: HERE }] });
   });
 
   test('readMask() takes the count for progress when the edit failed', () => {

@@ -32,6 +32,7 @@ import {
   FLAG_ERROR,
   MASK_DIRECTIVE_ADD,
   MASK_DIRECTIVE_DELETE,
+  MASK_DIRECTIVE_NONE,
   RESERVE_FORCE_SET,
   RESERVE_READ,
   RESERVE_SET,
@@ -434,7 +435,7 @@ describe('reserve list', () => {
 
 describe('MAC mask', () => {
   test('others get no answer at all, to the mask command neither', () => {
-    expect(bench.mask([[MASK_DIRECTIVE_ADD, ALICE]])?.directives).toEqual([{ directive: MASK_DIRECTIVE_ADD, mac: ALICE }]);
+    expect(bench.mask([[MASK_DIRECTIVE_ADD, ALICE]])?.directives).toEqual([{ directive: MASK_DIRECTIVE_NONE, mac: ALICE }]);
     expect(bench.config(CONFIG_READ, '', BOB)).toBe('silence');
     expect(bench.mask(undefined, BOB)).toBeUndefined();
     expect(bench.send(COMMAND_ATA, (view) => writeIdentifyRequest(view, REQUEST), BOB)).toBe(SILENCE);
