@@ -1,7 +1,7 @@
 import type { Arena, ArenaPlan } from '../buffers/arena.ts';
 import type { ChunkPool } from '../buffers/chunk-pool.ts';
 import { Attachments } from './attachments.ts';
-import { COMMAND_ATA, COMMAND_CONFIG, SECTOR_BYTES } from './constants.ts';
+import { COMMAND_ATA, COMMAND_CONFIG, COMMAND_RESERVE, SECTOR_BYTES } from './constants.ts';
 import { Copies, NO_COPY } from './copies.ts';
 import { Counters, NO_PLACEMENT, type Core, type ReplyPlacement } from './core.ts';
 import { Discovery, type SightingListener } from './discovery.ts';
@@ -19,6 +19,7 @@ import { Port, type PortInfo } from './port.ts';
 import { Recovery } from './recovery.ts';
 import { Replies } from './replies.ts';
 import { Sender } from './sender.ts';
+import { TargetCommands, type CommandDone, type TargetCommand } from './target-commands.ts';
 import type { Target } from './target.ts';
 import { TransmitBatch } from './transmit-batch.ts';
 import type { Volume, VolumeOptions } from './volume.ts';
@@ -72,6 +73,7 @@ export class Engine implements SightingListener {
   readonly #payload: PayloadProbe;
   readonly #discovery: Discovery;
   readonly #attachments: Attachments;
+  readonly #commands: TargetCommands;
   #scanUs = 0;
   #dueUs = Infinity;
 
@@ -100,6 +102,7 @@ export class Engine implements SightingListener {
     this.#replies = new Replies(this.#core, this.#recovery, this.#health);
     this.#attachments = new Attachments(this.#core, exchanges, this.#health, this.#replies);
     this.#sender = new Sender(this.#core, this.#recovery);
+    this.#commands = new TargetCommands(this.#core);
     this.#recovery.watch(this.#health);
     this.#discovery.connect(this.#health, this.#payload, this);
   }
@@ -159,8 +162,9 @@ export class Engine implements SightingListener {
       this.#replies.receive(port.id, at, length, data, nowUs);
     } else if (command === COMMAND_CONFIG) {
       this.#scanUs = 0;
+      this.#commands.receive(port, command, at, length);
       this.#discovery.receive(port, at, length, nowUs);
-    } else {
+    } else if (command !== COMMAND_RESERVE || !this.#commands.receive(port, command, at, length)) {
       this.counters.unexpected++;
     }
   }
@@ -234,6 +238,16 @@ export class Engine implements SightingListener {
     this.#attachments.detach(volume.target, volume, force, nowUs);
   }
 
+  /**
+   * Asks a known target about its config string or reserve list until it answers or `deadlineUs` comes; `done` hears of it. Returns
+   * why it can't even be asked, as a sentence.
+   */
+  command(target: Target, command: TargetCommand, deadlineUs: number, nowUs: number, done: CommandDone): string | undefined {
+    this.#scanUs = 0;
+    if (this.#commands.ask(target, command, deadlineUs, nowUs, done)) return undefined;
+    return 'too many commands wait for answers of targets; try again';
+  }
+
   setOptions(volume: Volume, options: VolumeOptions, nowUs: number): void {
     this.#recovery.nowUs = nowUs;
     this.#scanUs = 0;
@@ -264,7 +278,8 @@ export class Engine implements SightingListener {
   #scan(nowUs: number): void {
     this.#scanUs = nowUs + SCAN_US;
     this.#discovery.tick(nowUs);
-    let dueUs = this.#discovery.nextUs();
+    this.#commands.tick(nowUs);
+    let dueUs = Math.min(this.#discovery.nextUs(), this.#commands.nextUs());
     const { attached } = this.#core;
     for (let index = attached.length - 1; index >= 0; index--) {
       const target = attached[index];

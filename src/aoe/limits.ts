@@ -44,10 +44,13 @@ export const PROBE_FIRST_US = 100_000;
 export const PROBE_LONGEST_US = 1_000_000;
 /** A payload size is given up after this many unanswered probes. */
 export const PAYLOAD_PROBES = 3;
-/** Payload below the best possible one is tried again after this long. */
-export const PAYLOAD_RETRY_US = 60_000_000;
+/** A payload below the best possible one: pause before the best is tried again, doubled up to the longest. */
+export const PAYLOAD_RETRY_FIRST_US = 4_000_000;
+export const PAYLOAD_RETRY_LONGEST_US = 60_000_000;
 /** An attached target's configuration and identity are asked again this often. */
 export const REVERIFY_US = 30_000_000;
+/** An identity counts for the read that is to prove the path only when that was sent no longer after it than this. */
+export const IDENTITY_FRESH_US = 1_000_000;
 /** Announcements closer together than this start one verification. */
 export const VERIFY_SPACING_US = 100_000;
 
@@ -69,3 +72,9 @@ export const IDENTIFY_TRIES = 5;
  * been answered or this has passed (reference/aoe.md §6.2, "late duplicate write").
  */
 export const QUARANTINE_US = 2_000_000;
+
+/** Questions about ownership that may be open at once, over all targets. */
+export const COMMANDS_MAX = 256;
+/** Their repetition: first pause, doubled up to the longest. */
+export const COMMAND_FIRST_US = 100_000;
+export const COMMAND_LONGEST_US = 1_000_000;

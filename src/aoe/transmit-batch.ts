@@ -6,7 +6,8 @@ import { NO_COPY } from './copies.ts';
 /** Frames that one interface takes between two visits to the kernel. */
 export const TRANSMIT_FRAMES = 256;
 const HEADER_STRIDE = 64;
-const BODY_STRIDE = CONFIG_STRING_BYTES_MAX;
+/** A config argument with its longest string, in whole cache lines. */
+const BODY_STRIDE = CONFIG_STRING_BYTES_MAX + HEADER_STRIDE;
 
 /**
  * Frames the engine wants sent on one port, and where their answers' data belongs. The engine fills it, the port's driver (a packet
@@ -54,7 +55,7 @@ export class TransmitBatch {
     return this.#headers + index * HEADER_STRIDE;
   }
 
-  /** Arena offset of 1 KiB beside frame `index` for payloads made on the spot (trim ranges, config strings). */
+  /** Arena offset of BODY_STRIDE bytes beside frame `index` for payloads made on the spot (trim ranges, config strings, reserve lists). */
   body(index: number): number {
     return this.#bodies + index * BODY_STRIDE;
   }

@@ -2,23 +2,56 @@ import type { EngineEvents, NoticeKind } from '../aoe/events.ts';
 import type { Target } from '../aoe/target.ts';
 import { TARGET_UP } from '../aoe/target.ts';
 import type { Volume, VolumeOptions } from '../aoe/volume.ts';
-import { SECTOR_BYTES } from '../aoe/constants.ts';
+import { formatMac, formatTargetAddress, parseMac, type Mac } from '../aoe/address.ts';
+import {
+  CONFIG_FORCE_SET,
+  CONFIG_READ,
+  CONFIG_SET,
+  RESERVE_FORCE_SET,
+  RESERVE_READ,
+  RESERVE_SET,
+  SECTOR_BYTES,
+} from '../aoe/constants.ts';
+import type { CommandAnswer, TargetCommand } from '../aoe/target-commands.ts';
 import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
 import { AllowList } from './allow-list.ts';
 import type { Loop } from './loop.ts';
-import type { AttachmentReport, AttachRequest, Command, Failure, FailureCode, Reply, WorkerMessage } from './messages.ts';
+import type {
+  AttachmentReport,
+  AttachRequest,
+  Command,
+  Failure,
+  FailureCode,
+  ModifyRequest,
+  OwnershipMode,
+  Reply,
+  WorkerMessage,
+} from './messages.ts';
 import type { Listener } from './nbd-front.ts';
 import { statisticsOf, targetReport } from './reports.ts';
 
 /** A volume as the control side sees it. */
 interface Attachment {
   readonly volume: Volume;
-  readonly request: AttachRequest;
+  request: AttachRequest;
   listener: Listener | undefined;
   /** Commands that wait for the attach or the detach to end. */
   attachId: number;
   detachIds: number[];
 }
+
+type OwnershipCommand = Extract<Command, { op: 'config' | 'reserve' }>;
+
+const CONFIG_COMMANDS: Record<OwnershipMode, number> = {
+  read: CONFIG_READ,
+  set: CONFIG_SET,
+  'force-set': CONFIG_FORCE_SET,
+};
+const RESERVE_COMMANDS: Record<OwnershipMode, number> = {
+  read: RESERVE_READ,
+  set: RESERVE_SET,
+  'force-set': RESERVE_FORCE_SET,
+};
 
 /** No command waits. */
 const NO_ID = 0;
@@ -103,6 +136,17 @@ export class Commands implements EngineEvents {
         return undefined;
       case 'listAttachments':
         return { op: 'attachments', attachments: [...this.#attachments.values()].map(report) };
+      case 'modify':
+        this.#modify(loop, command.name, command.modify, nowUs);
+        return { op: 'done' };
+      case 'config':
+        this.#ask(loop, id, command, { kind: 'config', command: CONFIG_COMMANDS[command.mode], string: command.string }, nowUs);
+        return undefined;
+      case 'reserve': {
+        const macs = command.macs?.map(parseMac) ?? ownMacs(loop);
+        this.#ask(loop, id, command, { kind: 'reserve', command: RESERVE_COMMANDS[command.mode], macs }, nowUs);
+        return undefined;
+      }
       case 'stat':
         return { op: 'stat', statistics: statisticsOf(loop) };
       case 'stop':
@@ -112,13 +156,7 @@ export class Commands implements EngineEvents {
   }
 
   #attach(loop: Loop, id: number, request: AttachRequest, nowUs: number): void {
-    const { maxOutstanding, deadSeconds } = request;
-    if (!Number.isInteger(maxOutstanding) || maxOutstanding < 1 || maxOutstanding > MAX_OUTSTANDING_LIMIT) {
-      throw failure('invalid', `maxOutstanding is ${String(maxOutstanding)}; give 1 to ${String(MAX_OUTSTANDING_LIMIT)} frames`);
-    }
-    if (!Number.isFinite(deadSeconds) || deadSeconds < 0) {
-      throw failure('invalid', `deadSeconds is ${String(deadSeconds)}; give seconds, or 0 to hold I/O for ever`);
-    }
+    checkLimits(request);
     const known = loop.engine.find(request.shelf, request.slot);
     if (known?.volume !== undefined) throw failure('already-exists', `${known.name} is attached already`);
     const volume = loop.engine.attach(request.shelf, request.slot, volumeOptions(request), nowUs);
@@ -139,6 +177,30 @@ export class Commands implements EngineEvents {
     if (listener !== undefined) loop.front.shutdown(listener);
     attachment.listener = undefined;
     loop.engine.detach(volume, force, nowUs);
+  }
+
+  #modify(loop: Loop, name: string, modify: ModifyRequest, nowUs: number): void {
+    const attachment = this.#attachments.get(name);
+    if (attachment === undefined) throw failure('not-found', `${name} is not attached`);
+    checkLimits(modify);
+    const request = { ...attachment.request, ...modify };
+    loop.engine.setOptions(attachment.volume, volumeOptions(request), nowUs);
+    attachment.request = request;
+  }
+
+  #ask(loop: Loop, id: number, where: OwnershipCommand, command: TargetCommand, nowUs: number): void {
+    const target = loop.engine.find(where.shelf, where.slot);
+    const name = formatTargetAddress(where.shelf, where.slot);
+    if (target === undefined || target.paths.length === 0) {
+      throw failure('not-found', `no target ${name} has answered discovery on the allowed interfaces`);
+    }
+    const deadlineUs = nowUs + where.timeoutMs * 1_000;
+    const refusal = loop.engine.command(target, command, deadlineUs, nowUs, (answer) => {
+      if (answer === undefined)
+        this.#fail(id, { code: 'unavailable', message: `${name} did not answer within ${where.timeoutMs} ms` });
+      else this.#post({ type: 'reply', id, reply: ownershipReply(command, answer) });
+    });
+    if (refusal !== undefined) throw failure('busy', refusal);
   }
 
   #fail(id: number, reason: Failure): void {
@@ -169,6 +231,25 @@ function failureOf(error: unknown): Failure {
 function volumeOptions(request: AttachRequest): VolumeOptions {
   const { readOnly, deadSeconds, maxOutstanding, interfaces } = request;
   return { readOnly, deadUs: deadSeconds * 1_000_000, maxOutstanding, interfaces };
+}
+
+function checkLimits(limits: Pick<AttachRequest, 'maxOutstanding' | 'deadSeconds'>): void {
+  const { maxOutstanding, deadSeconds } = limits;
+  if (!Number.isInteger(maxOutstanding) || maxOutstanding < 1 || maxOutstanding > MAX_OUTSTANDING_LIMIT) {
+    throw failure('invalid', `maxOutstanding is ${String(maxOutstanding)}; give 1 to ${String(MAX_OUTSTANDING_LIMIT)} frames`);
+  }
+  if (!Number.isFinite(deadSeconds) || deadSeconds < 0) {
+    throw failure('invalid', `deadSeconds is ${String(deadSeconds)}; give seconds, or 0 to hold I/O for ever`);
+  }
+}
+
+/** Every MAC this node may send from: all of them hold a reservation together, or none does. */
+function ownMacs(loop: Loop): Mac[] {
+  return loop.interfaces.drivers.flatMap((driver) => (driver === undefined ? [] : [driver.port.mac]));
+}
+
+function ownershipReply(command: TargetCommand, { error, string, macs }: CommandAnswer): Reply {
+  return command.kind === 'config' ? { op: 'config', error, string } : { op: 'reserve', error, macs: macs.map(formatMac) };
 }
 
 /** Targets that have been heard of, not only asked for. */

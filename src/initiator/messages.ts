@@ -18,6 +18,9 @@ export interface AttachRequest {
   readonly interfaces: readonly string[] | undefined;
 }
 
+/** Reads or changes what a target knows of its owner. Changes are idempotent; `set` succeeds only where nothing else stands. */
+export type OwnershipMode = 'read' | 'set' | 'force-set';
+
 export type Command =
   | { readonly op: 'setInterfaces'; readonly patterns: readonly string[] }
   | { readonly op: 'listInterfaces' }
@@ -27,9 +30,35 @@ export type Command =
   /** Ends an attach that has not succeeded, or a volume; `force` fails what is under way. */
   | { readonly op: 'detach'; readonly name: string; readonly force: boolean }
   | { readonly op: 'listAttachments' }
+  /** Changes what may be changed while a volume is in use. */
+  | { readonly op: 'modify'; readonly name: string; readonly modify: ModifyRequest }
+  /** The target's config string. */
+  | {
+      readonly op: 'config';
+      readonly shelf: number;
+      readonly slot: number;
+      readonly mode: OwnershipMode;
+      readonly string: Uint8Array;
+      readonly timeoutMs: number;
+    }
+  /** The target's reserve list; `macs` undefined = the MACs of this initiator's own interfaces. */
+  | {
+      readonly op: 'reserve';
+      readonly shelf: number;
+      readonly slot: number;
+      readonly mode: OwnershipMode;
+      readonly macs: readonly string[] | undefined;
+      readonly timeoutMs: number;
+    }
   | { readonly op: 'stat' }
   /** Lets go of all interfaces and sockets, and ends the thread. */
   | { readonly op: 'stop' };
+
+export interface ModifyRequest {
+  readonly deadSeconds: number;
+  readonly maxOutstanding: number;
+  readonly interfaces: readonly string[] | undefined;
+}
 
 /** Reasons that a caller can act on; each maps to one gRPC status. */
 export type FailureCode = 'not-found' | 'already-exists' | 'invalid' | 'refused' | 'busy' | 'unavailable' | 'internal';
@@ -116,6 +145,9 @@ export type Reply =
   | { readonly op: 'targets'; readonly targets: readonly TargetReport[] }
   | { readonly op: 'attached'; readonly attachment: AttachmentReport }
   | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
+  /** `error`: AoE error code of the answer, 0 when it did what was asked; `string` is what stands on the target now. */
+  | { readonly op: 'config'; readonly error: number; readonly string: Uint8Array }
+  | { readonly op: 'reserve'; readonly error: number; readonly macs: readonly string[] }
   | { readonly op: 'stat'; readonly statistics: Statistics };
 
 /** To the worker. */
