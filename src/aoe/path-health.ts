@@ -7,6 +7,7 @@ import { decodeIdentify, type Identity } from './identify.ts';
 import { describeIdentity, identityMismatch } from './identity.ts';
 import { ATA_COMMAND, ATA_DATA, ERROR } from './layout.ts';
 import {
+  IDENTITY_FRESH_US,
   PROBE_FIRST_US,
   PROBE_LONGEST_US,
   REVERIFY_US,
@@ -147,7 +148,8 @@ export class PathHealth implements PathWatcher {
       else this.#identified(path, identity, nowUs);
     } else if (this.#exchanges.owns(path.probe, copy)) {
       const code = error ? view.getUint8(at + ERROR) : 0;
-      this.#probeAnswered(path, failed, code, sizeBytes >= path.probe.sectors * SECTOR_BYTES, nowUs);
+      const whole = sizeBytes >= path.probe.sectors * SECTOR_BYTES;
+      this.#probeAnswered(path, this.#core.copies.sentUs[copy], failed, code, whole, nowUs);
     }
   }
 
@@ -262,6 +264,7 @@ export class PathHealth implements PathWatcher {
       return;
     }
     path.standing = STANDING_IDENTIFIED;
+    path.identifiedUs = nowUs;
     path.pauseUs = PROBE_FIRST_US;
     path.probe.attempts = 0;
     path.probe.dueUs = nowUs;
@@ -316,7 +319,7 @@ export class PathHealth implements PathWatcher {
     );
   }
 
-  #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
+  #probeAnswered(path: Path, askedUs: number, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
     const { target } = path;
     if (path.standing === STANDING_PROVEN) {
       this.#payload.answered(path, !failed && whole, aoeError === AOE_ERROR_BAD_ARGUMENT, nowUs);
@@ -335,7 +338,9 @@ export class PathHealth implements PathWatcher {
       return;
     }
     this.#exchanges.end(path.probe);
-    this.#prove(path, nowUs);
+    // Who answered IDENTIFY long before need not be who has answered now.
+    if (askedUs - path.identifiedUs > IDENTITY_FRESH_US) this.begin(path, nowUs);
+    else this.#prove(path, nowUs);
   }
 
   #prove(path: Path, nowUs: number): void {

@@ -69,12 +69,14 @@ export class Path {
   probing = 0;
   /** When to try larger frames again. */
   payloadRetryUs = Infinity;
+  payloadPauseUs = 0;
   /** When to ask for configuration and identity again, while all is well. */
   reverifyUs = Infinity;
   pauseUs = 0;
   lastAnswerUs = -Infinity;
-  /** What this path says the disk is, as last asked. */
+  /** What this path says the disk is, as last asked, and when that was found right. */
   found: Identity | undefined = undefined;
+  identifiedUs = -Infinity;
   /** A second MAC has been reported as such. */
   reported = false;
   /** The tag of the last directed query, and how often it was answered: twice means two targets behind one MAC. */

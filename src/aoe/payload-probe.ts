@@ -1,7 +1,13 @@
 import type { Core } from './core.ts';
 import { EXCHANGE_READ } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
-import { FRAME_SECTORS_MAX, PAYLOAD_PROBES, PAYLOAD_RETRY_US, SECTORS_UNPROVEN } from './limits.ts';
+import {
+  FRAME_SECTORS_MAX,
+  PAYLOAD_PROBES,
+  PAYLOAD_RETRY_FIRST_US,
+  PAYLOAD_RETRY_LONGEST_US,
+  SECTORS_UNPROVEN,
+} from './limits.ts';
 import { STANDING_PROVEN, type Path } from './path.ts';
 
 /** Payloads are kept to whole 4 KiB blocks where they can be, for disks that have no smaller ones. */
@@ -26,6 +32,7 @@ export class PayloadProbe {
     this.#stop(path);
     path.sectorsBest = best(path);
     path.sectorsMax = Math.min(SECTORS_UNPROVEN, path.sectorsBest);
+    path.payloadPauseUs = PAYLOAD_RETRY_FIRST_US;
     this.#grow(path, nowUs);
   }
 
@@ -40,12 +47,11 @@ export class PayloadProbe {
     this.#stop(path);
     if (passed) {
       path.sectorsMax = size;
-      if (size < path.sectorsBest) path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+      if (size < path.sectorsBest) this.#postpone(path, nowUs);
     } else if (refusedSize) {
-      this.#probe(path, smaller(size), nowUs);
-      path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+      this.#shrink(path, size, nowUs);
     } else {
-      path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
+      this.#postpone(path, nowUs);
     }
   }
 
@@ -66,8 +72,7 @@ export class PayloadProbe {
         `a switch between them probably has a smaller MTU. Going on with smaller frames`,
     );
     this.#stop(path);
-    path.payloadRetryUs = nowUs + PAYLOAD_RETRY_US;
-    this.#probe(path, smaller(size), nowUs);
+    this.#shrink(path, size, nowUs);
   }
 
   nextUs(path: Path): number {
@@ -78,6 +83,18 @@ export class PayloadProbe {
   #grow(path: Path, nowUs: number): void {
     path.payloadRetryUs = Infinity;
     this.#probe(path, path.sectorsBest, nowUs);
+  }
+
+  /** Tries the next smaller size, unless that is known to pass anyway. */
+  #shrink(path: Path, size: number, nowUs: number): void {
+    this.#probe(path, smaller(size), nowUs);
+    if (path.probing === 0) this.#postpone(path, nowUs);
+  }
+
+  /** The best size is tried again later: soon at first, because a few frames may be lost without any reason in the network. */
+  #postpone(path: Path, nowUs: number): void {
+    path.payloadRetryUs = nowUs + path.payloadPauseUs;
+    path.payloadPauseUs = Math.min(path.payloadPauseUs * 2, PAYLOAD_RETRY_LONGEST_US);
   }
 
   #probe(path: Path, sectors: number, nowUs: number): void {
