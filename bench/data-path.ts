@@ -23,9 +23,9 @@ const WARM_UP_SECONDS = 0.5;
 /** A sample beside which others kept this much of a processor busy is taken again … */
 const DISTURBANCE_MAX = 0.15;
 /** … this many times at most; then the least disturbed one counts. */
-const ATTEMPTS_MAX = 3;
+const ATTEMPTS_MAX = 2;
 const CALM_PROBE_MS = 200;
-const CALM_TIMEOUT_MS = 20_000;
+const CALM_TIMEOUT_MS = 3_000;
 
 export interface DataPathOptions {
   readonly seconds: number;

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureCosts } from './costs.ts';
 import { measureDataPath, SUBJECTS } from './data-path.ts';
+import type { Row } from './row.ts';
+import { soak } from './soak.ts';
 import { WORKLOADS } from './workload.ts';
 
 const HELP = `npm run bench -- SUITE [options]     needs root, and says what else it lacks
@@ -9,6 +11,7 @@ const HELP = `npm run bench -- SUITE [options]     needs root, and says what els
 suites
   data-path       ours and its peers: throughput, ratios, processor time
   costs           ours alone: processor time per frame, system calls per request
+  soak            both engines without a network: heap, allocation and time over many requests (needs no root)
 
 options
   --seconds N     length of a sample (default 2)
@@ -17,6 +20,7 @@ options
   --mtu LIST      default 1500,9000
   --workload TEXT only workloads whose name holds TEXT:
                   ${WORKLOADS.map((workload) => workload.name).join(', ')}
+  --requests N    length of a soak (default 10000000)
   --subject LIST  only these subjects, separated by commas:
                   ${SUBJECTS.map((subject) => subject.name).join(', ')}
 `;
@@ -34,28 +38,33 @@ async function main(): Promise<number> {
       mtu: { type: 'string', default: '1500,9000' },
       workload: { type: 'string', default: '' },
       subject: { type: 'string', default: '' },
+      requests: { type: 'string', default: '10000000' },
       help: { type: 'boolean', default: false },
     },
   });
   const suite = positionals[0];
-  if (values.help || (suite !== 'data-path' && suite !== 'costs')) {
+  if (values.help || !['data-path', 'costs', 'soak'].includes(suite)) {
     console.log(HELP);
     return values.help ? 0 : EXIT_USAGE;
   }
-  if (process.getuid?.() !== 0) {
-    console.error('bench: network namespaces and packet sockets need root; run it as root');
-    return 1;
+  const say = (text: string): void => console.log(text);
+  const mtus = values.mtu.split(',').map((mtu) => positive('--mtu', mtu));
+  let rows: Row[];
+  if (suite === 'soak') {
+    rows = mtus.flatMap((mtu) => soak({ requests: positive('--requests', values.requests), mtu, say }));
+  } else {
+    if (process.getuid?.() !== 0) throw new Error('network namespaces and packet sockets need root; run it as root');
+    const names = values.subject.split(',').filter(Boolean);
+    const common = {
+      seconds: positive('--seconds', values.seconds),
+      rounds: positive('--rounds', values.rounds),
+      mtus,
+      workloads: WORKLOADS.filter((workload) => workload.name.includes(values.workload)),
+      say,
+    };
+    const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
+    rows = suite === 'costs' ? await measureCosts(common) : await measureDataPath({ ...common, subjects });
   }
-  const names = values.subject.split(',').filter(Boolean);
-  const common = {
-    seconds: positive('--seconds', values.seconds),
-    rounds: positive('--rounds', values.rounds),
-    mtus: values.mtu.split(',').map((mtu) => positive('--mtu', mtu)),
-    workloads: WORKLOADS.filter((workload) => workload.name.includes(values.workload)),
-    say: (text: string) => console.log(text),
-  };
-  const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
-  const rows = suite === 'costs' ? await measureCosts(common) : await measureDataPath({ ...common, subjects });
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return 0;
 }
