@@ -198,6 +198,8 @@ export class Engine implements SightingListener {
 
   /** When `advance` must be called again at the latest. */
   nextUs(nowUs: number): number {
+    // Something has changed since the timers were looked at.
+    if (this.#scanUs === 0) return nowUs;
     const flowingUs = nowUs + RTO_FLOOR_US;
     if (this.#dueUs <= flowingUs) return this.#dueUs;
     for (const target of this.#core.attached) if (target.inFlight > 0) return flowingUs;
