@@ -19,6 +19,16 @@ export interface LogFields {
   readonly volume?: string;
   /** AoE address, e.g. `e10.3`. */
   readonly target?: string;
+  /** Node id, as CSI has it. */
+  readonly node?: string;
+  /** One call of a gRPC method: the same on every line that it caused. */
+  readonly request?: string;
+  /** The gRPC method, e.g. `CreateVolume`. */
+  readonly method?: string;
+  /** How a call ended: `OK` or gRPC's name of what went wrong, e.g. `NOT_FOUND`. */
+  readonly code?: string;
+  /** A message of a call, without its secrets. */
+  readonly message?: object;
   /** Local network interface, e.g. `eth1`. */
   readonly interface?: string;
   /** MAC address of the target's port, e.g. `02:00:00:00:00:01`. */

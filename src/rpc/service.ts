@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
-import protobuf from 'protobufjs';
+import type protobuf from 'protobufjs';
+import { loadProto } from './proto-file.ts';
 
 /** How messages look in JavaScript: camelCase fields, all present, 64-bit integers as numbers (exact up to 2^53). */
 const CONVERSION: protobuf.IConversionOptions = { longs: Number, enums: String, defaults: true, arrays: true, objects: true };
@@ -11,22 +9,19 @@ const CONVERSION: protobuf.IConversionOptions = { longs: Number, enums: String, 
 export type Message = object;
 
 /**
- * Reads a service from `proto/<file>`, which is looked for beside the running program and upwards from there: so it is found from
- * dist/, from a bundle and from an image alike (docs/decisions/0006).
+ * The methods of a service of `proto/<file>`, as gRPC wants them.
  *
  * @param service full name, e.g. `aoecsi.initiator.v1.Initiator`
  * @throws Error when there is no such file or service: the installation is incomplete
  */
 export function loadService(file: string, service: string): ServiceDefinition {
-  const root = new protobuf.Root();
-  root.resolvePath = (origin, target) => (origin === '' ? target : protoPath(target));
-  root.loadSync(protoPath(file));
-  root.resolveAll();
-  const definition: Record<string, MethodDefinition<Message, Message>> = {};
-  for (const method of root.lookupService(service).methodsArray) {
-    definition[method.name] = methodDefinition(method, service);
-  }
-  return definition;
+  return serviceDefinition(loadProto(file).lookupService(service));
+}
+
+/** The same for a service that has been looked up already. */
+export function serviceDefinition(service: protobuf.Service): ServiceDefinition {
+  const name = service.fullName.slice(1);
+  return Object.fromEntries(service.methodsArray.map((method) => [method.name, methodDefinition(method, name)]));
 }
 
 function methodDefinition(method: protobuf.Method, service: string): MethodDefinition<Message, Message> {
@@ -55,16 +50,4 @@ function codec(type: protobuf.Type | null): Codec {
     encode: (message) => Buffer.from(type.encode(type.fromObject(message)).finish()),
     decode: (bytes) => type.toObject(type.decode(bytes), CONVERSION),
   };
-}
-
-/** Where `proto/<file>` is. Google's own files (google/protobuf/…) come with protobufjs and never get here. */
-function protoPath(file: string): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    const path = join(folder, 'proto', file);
-    if (existsSync(path)) return path;
-    if (folder === dirname(folder)) {
-      throw new Error(`cannot find proto/${file} in ${start} or above it; install aoe-csi together with its proto folder`);
-    }
-  }
 }

@@ -1,0 +1,21 @@
+import { expect, test } from '@jest/globals';
+import type protobuf from 'protobufjs';
+import { loadProto } from '../../src/rpc/proto-file.ts';
+import { pathOf, textOf } from '../support/repository.ts';
+
+interface Generated {
+  readonly proto: string;
+  readonly output: string;
+}
+
+interface Generator {
+  readonly GENERATED: readonly Generated[];
+  readonly PARSING: protobuf.IParseOptions;
+  readonly generateMessages: (root: protobuf.Root, entry: Generated) => string;
+}
+
+test('generated types are what the .proto files say (`node tools/generate-messages.js` repairs)', async () => {
+  const { GENERATED, PARSING, generateMessages } = (await import(pathOf('tools/generate-messages.js'))) as Generator;
+  const outdated = GENERATED.filter((entry) => generateMessages(loadProto(entry.proto, PARSING), entry) !== textOf(entry.output));
+  expect(outdated).toEqual([]);
+});
