@@ -45,7 +45,7 @@ export async function measureCosts(options: CostsOptions): Promise<Row[]> {
   const rows: Row[] = [];
   for (const mtu of options.mtus) {
     const lines: string[][] = [];
-    await withLaboratory(mtu, async (laboratory) => {
+    await withLaboratory({ mtu, offload: true }, async (laboratory) => {
       await vblade.start(laboratory);
       for (const workload of options.workloads) {
         const name = `${workload.name} mtu${mtu}`;

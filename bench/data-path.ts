@@ -31,6 +31,8 @@ export interface DataPathOptions {
   readonly seconds: number;
   readonly rounds: number;
   readonly mtus: readonly number[];
+  /** See Conditions. */
+  readonly offload: boolean;
   readonly workloads: readonly Workload[];
   readonly subjects: readonly Subject[];
   /** Where progress and tables go. */
@@ -59,7 +61,7 @@ export async function measureDataPath(options: DataPathOptions): Promise<Row[]> 
 }
 
 async function measureAt(mtu: number, options: DataPathOptions): Promise<DataPathReport> {
-  return withLaboratory(mtu, async (laboratory) => {
+  return withLaboratory({ mtu, offload: options.offload }, async (laboratory) => {
     for (const target of TARGETS) {
       if (missingCommands(target.commands).length === 0) await target.start(laboratory);
     }

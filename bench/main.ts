@@ -18,6 +18,7 @@ options
   --rounds N      samples of each subject on each workload (default 5)
   --json FILE     writes the rows {suite, workload, subject, value, unit} there
   --mtu LIST      default 1500,9000
+  --no-offload    the TCP peers send packets of the MTU, not 64 KiB at a time
   --workload TEXT only workloads whose name holds TEXT:
                   ${WORKLOADS.map((workload) => workload.name).join(', ')}
   --requests N    length of a soak (default 10000000)
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
       mtu: { type: 'string', default: '1500,9000' },
       workload: { type: 'string', default: '' },
       subject: { type: 'string', default: '' },
+      'no-offload': { type: 'boolean', default: false },
       requests: { type: 'string', default: '10000000' },
       help: { type: 'boolean', default: false },
     },
@@ -63,7 +65,10 @@ async function main(): Promise<number> {
       say,
     };
     const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
-    rows = suite === 'costs' ? await measureCosts(common) : await measureDataPath({ ...common, subjects });
+    rows =
+      suite === 'costs'
+        ? await measureCosts(common)
+        : await measureDataPath({ ...common, subjects, offload: !values['no-offload'] });
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return 0;

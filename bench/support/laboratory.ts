@@ -17,6 +17,13 @@ export const SLOT = 3;
 
 const PEERS = fileURLToPath(new URL('../../../bench/peers/', import.meta.url));
 
+/** What the wire is like. */
+export interface Conditions {
+  readonly mtu: number;
+  /** TCP may leave the cutting of segments to the interface, as with any network card of today. AoE has nothing like it. */
+  readonly offload: boolean;
+}
+
 /** The command line of one of bench/hosts. */
 export function hostProgram(name: string): string[] {
   return [process.execPath, fileURLToPath(new URL(`../hosts/${name}.js`, import.meta.url))];
@@ -32,13 +39,13 @@ export class Laboratory {
   readonly #network: NetworkPair;
   readonly #processes = new Set<RunningProcess>();
 
-  constructor(mtu: number) {
+  constructor({ mtu, offload }: Conditions) {
     this.mtu = mtu;
     this.directory = mkdtempSync(join(tmpdir(), 'aoe-csi-bench-'));
     mkdirSync(volumeDirectory(), { recursive: true });
     this.volumePath = join(volumeDirectory(), 'volume');
     fillVolume(this.volumePath);
-    this.#network = new NetworkPair(mtu);
+    this.#network = new NetworkPair(mtu, offload);
   }
 
   /** Data sectors of a frame, as our initiator cuts them: whole 4 KiB where the MTU allows. */
@@ -90,8 +97,11 @@ export class Laboratory {
 }
 
 /** Works in a laboratory and takes it down afterwards, also when the user ends the bench. */
-export async function withLaboratory<Result>(mtu: number, work: (laboratory: Laboratory) => Promise<Result>): Promise<Result> {
-  const laboratory = new Laboratory(mtu);
+export async function withLaboratory<Result>(
+  conditions: Conditions,
+  work: (laboratory: Laboratory) => Promise<Result>,
+): Promise<Result> {
+  const laboratory = new Laboratory(conditions);
   const abandon = (): void => {
     laboratory.abandon();
     process.exit(EXIT_INTERRUPTED);

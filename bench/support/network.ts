@@ -22,7 +22,11 @@ export class NetworkPair {
   readonly #initiator: string;
   readonly #target: string;
 
-  constructor(mtu: number) {
+  /**
+   * Without `offload` TCP cuts its segments to the MTU itself, instead of handing 64 KiB at a time to an interface that never
+   * has to cut them: veth carries them whole.
+   */
+  constructor(mtu: number, offload: boolean) {
     this.mtu = mtu;
     this.#initiator = `${PREFIX}${process.pid}-initiator`;
     this.#target = `${PREFIX}${process.pid}-target`;
@@ -50,6 +54,7 @@ export class NetworkPair {
       [this.#target, TARGET_ADDRESS],
     ]) {
       ip('-n', namespace, 'address', 'add', `${address}/30`, 'dev', INTERFACE);
+      if (!offload) ip('-n', namespace, 'link', 'set', INTERFACE, 'gso_max_segs', '1');
       ip('-n', namespace, 'link', 'set', 'lo', 'up');
       ip('-n', namespace, 'link', 'set', INTERFACE, 'up');
     }
