@@ -84,4 +84,6 @@ function exitCodeOf(error: Error): number {
   return (error as { exitCode?: number }).exitCode ?? EXIT_FAILED;
 }
 
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_OK : EXIT_FAILED));
 process.exitCode = await main(process.argv.slice(2));

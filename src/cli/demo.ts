@@ -47,8 +47,9 @@ async function run({ target, size, mtu }: Options): Promise<void> {
     const good = await runDemo({ target, sizeBytes: size * 1e6, mtu }, interrupted.signal);
     if (!good) throw new CommandFailure(EXIT_FAILED, 'what was read is not what was written');
   } catch (error) {
-    // What was under way may still wait for something: a stuck write must not keep the process.
-    process.exitCode = EXIT_FAILED;
-    throw error;
+    if (!interrupted.signal.aborted) throw error;
+    // What was under way may still wait for something that is gone.
+    console.error(`aoe-csi: ${(error as Error).message}`);
+    process.exit(EXIT_INTERRUPTED);
   }
 }

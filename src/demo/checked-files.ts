@@ -9,6 +9,7 @@ const FILE_BYTES = 20 * CHUNK_BYTES;
 /** A file as it was written. */
 export interface CheckedFile {
   readonly path: string;
+  readonly sizeBytes: number;
   readonly sha256: string;
 }
 
@@ -28,7 +29,7 @@ export async function writeFiles(
     const path = join(folder, `file-${String(files.length).padStart(2, '0')}`);
     const bytes = Math.min(FILE_BYTES, sizeBytes - doneBytes);
     const before = doneBytes;
-    files.push({ path, sha256: await writeRandom(path, bytes, (done) => progress(before + done), signal) });
+    files.push({ path, sizeBytes: bytes, sha256: await writeRandom(path, bytes, (done) => progress(before + done), signal) });
     doneBytes += bytes;
   }
   return files;
@@ -38,9 +39,9 @@ export async function writeFiles(
 export async function findDamaged(files: readonly CheckedFile[], progress: ByteProgress, signal: AbortSignal): Promise<string[]> {
   const damaged: string[] = [];
   let doneBytes = 0;
-  for (const { path, sha256 } of files) {
+  for (const { path, sizeBytes, sha256 } of files) {
     const before = doneBytes;
-    const read = await hashFile(path, (done) => progress((doneBytes = before + done)), signal);
+    const read = await hashFile(path, sizeBytes, (done) => progress((doneBytes = before + done)), signal);
     if (read !== sha256) damaged.push(path);
   }
   return damaged;
@@ -67,16 +68,16 @@ export async function writeRandom(path: string, sizeBytes: number, progress: Byt
   return hash.digest('hex');
 }
 
-/** A file's checksum. */
-export async function hashFile(path: string, progress: ByteProgress, signal: AbortSignal): Promise<string> {
+/** Checksum of a file's first `sizeBytes`. */
+export async function hashFile(path: string, sizeBytes: number, progress: ByteProgress, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open(path, 'r');
   try {
-    for (let done = 0; ;) {
+    for (let done = 0; done < sizeBytes;) {
       signal.throwIfAborted();
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
-      if (bytesRead === 0) return hash.digest('hex');
+      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, sizeBytes - done));
+      if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
       progress(done);
@@ -84,4 +85,5 @@ export async function hashFile(path: string, progress: ByteProgress, signal: Abo
   } finally {
     await file.close();
   }
+  return hash.digest('hex');
 }

@@ -1,15 +1,14 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FuseBackend } from '../initiator/attach/fuse.ts';
 import { identifyProcess } from '../system/process-identity.ts';
-import { runProgram } from '../system/programs.ts';
 import { waitUntil } from '../system/waiting.ts';
 import { DISK_PLACES } from './disk.ts';
 import { aoeCsi, TARGET_NAME } from './commands.ts';
+import { isMounted, unmountForSure } from './mounts.ts';
 import { processesOf, removeNetwork } from './network.ts';
 import type { DemoRun } from './run.ts';
 
-const UNMOUNT_MS = 20_000;
 const END_MS = 5_000;
 
 /**
@@ -26,23 +25,16 @@ export async function cleanUp(run: DemoRun): Promise<string[]> {
     // I/O that waits for a target would keep the unmount waiting: let it fail.
     if (existsSync(run.socketPath))
       await aoeCsi(run, ['detach', TARGET_NAME, '--force', '--timeout', '10']).catch(() => undefined);
-    await attempt(async () => unmount(run.mountPoint));
+    await attempt(async () => unmountForSure(run.mountPoint));
   }
   await attempt(async () => endProcesses(run));
   const fuse = join(run.runDirectory, 'fuse');
   if (existsSync(fuse)) await attempt(async () => new FuseBackend(fuse, () => undefined).removeLeftovers());
   await attempt(async () => removeNetwork(run));
   for (const place of DISK_PLACES) rmSync(join(place, run.diskFolderName), { recursive: true, force: true });
-  if (failures.length === 0) rmSync(run.folder, { recursive: true, force: true });
+  await attempt(async () => unmountForSure(run.folder));
+  if (failures.length === 0) run.end();
   return failures;
-}
-
-async function unmount(mountPoint: string): Promise<void> {
-  try {
-    await runProgram('umount', [mountPoint], UNMOUNT_MS);
-  } catch {
-    await runProgram('umount', ['--lazy', mountPoint], UNMOUNT_MS);
-  }
 }
 
 /** The initiator first, in order, so that it takes its devices away; then whatever is still there. */
@@ -60,10 +52,4 @@ function endProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   } catch {
     // It has ended in this moment.
   }
-}
-
-function isMounted(path: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path);
 }

@@ -28,8 +28,11 @@ export function initiatorCommandLine(run: DemoRun, backend: string): string[] {
 }
 
 export function targetCommandLine(run: DemoRun, kind: TargetKind, disk: string): string[] {
-  const commandLine = kind === 'vblade' ? vblade(disk) : [...SELF, 'target', '--interfaces', INTERFACE, `${TARGET_NAME}=${disk}`];
-  return inNamespace(run.targetNamespace, commandLine);
+  return inNamespace(run.targetNamespace, kind === 'vblade' ? vblade(disk) : ours(run, disk));
+}
+
+function ours(run: DemoRun, disk: string): string[] {
+  return [...SELF, 'target', '--interfaces', INTERFACE, '--state-dir', run.folder, `${TARGET_NAME}=${disk}`];
 }
 
 /** `-b`: frames it takes at once; its own default of 16 would be the measure of everything. */

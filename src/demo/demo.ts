@@ -48,7 +48,8 @@ async function live(run: DemoRun, options: DemoOptions, narrator: Narrator, sign
   const obstacle = new FuseBackend(run.folder, () => undefined).unavailable();
   if (obstacle !== undefined) narrator.say(`no file system in this demo, nbdcopy instead: ${obstacle}`);
   const laboratory = await Laboratory.build(run, options, obstacle === undefined ? 'fuse' : 'nbd-socket', narrator);
-  const life = await (obstacle === undefined ? liveWithFileSystem : liveOnSocket)(laboratory, signal);
+  const living = obstacle === undefined ? liveWithFileSystem(laboratory, signal) : liveOnSocket(laboratory, signal);
+  const life = await Promise.race([living, laboratory.broken]);
   const { counters } = JSON.parse(await aoeCsi(run, ['stat', '--counters', '--json'])) as { counters: Counters };
   console.log(`\n${formatReport(life, counters, (performance.now() - startedMs) / 1000)}\n`);
   return life.damaged.length === 0;

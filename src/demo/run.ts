@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identifyProcess, isRunning, type ProcessIdentity } from '../system/process-identity.ts';
 
@@ -6,7 +6,8 @@ import { identifyProcess, isRunning, type ProcessIdentity } from '../system/proc
 const RUNS = '/run/aoe-csi-demo';
 /** Everything of a demo is named with this and the number of its run. */
 const PREFIX = 'aoe-demo';
-const OWNER = 'owner.json';
+const OWNER_SUFFIX = '.json';
+const PRIVATE = 0o700;
 /** Short: paths of unix sockets are. */
 const INITIATOR = 'i';
 
@@ -22,15 +23,19 @@ export class DemoRun {
   /** A run of this process. Remembers on disk who it belongs to, before anything else is made. */
   static begin(): DemoRun {
     const run = new DemoRun(String(process.pid));
-    mkdirSync(run.mountPoint, { recursive: true, mode: 0o700 });
-    writeFileSync(join(run.folder, OWNER), JSON.stringify(identifyProcess(process.pid)));
+    mkdirSync(RUNS, { recursive: true, mode: PRIVATE });
+    writeFileSync(`${run.#ownerPath}.new`, JSON.stringify(identifyProcess(process.pid)));
+    renameSync(`${run.#ownerPath}.new`, run.#ownerPath);
+    mkdirSync(run.mountPoint, { recursive: true, mode: PRIVATE });
     return run;
   }
 
   /** Runs whose process has ended without removing what it had made. */
   static leftovers(): DemoRun[] {
-    return foldersIn(RUNS)
-      .map((id) => new DemoRun(id))
+    if (!existsSync(RUNS)) return [];
+    return readdirSync(RUNS)
+      .filter((name) => name.endsWith(OWNER_SUFFIX))
+      .map((name) => new DemoRun(name.slice(0, -OWNER_SUFFIX.length)))
       .filter((run) => !run.#isOwned());
   }
 
@@ -39,6 +44,12 @@ export class DemoRun {
     this.initiatorNamespace = `${PREFIX}-${id}-initiator`;
     this.targetNamespace = `${PREFIX}-${id}-target`;
     this.folder = join(RUNS, id);
+  }
+
+  /** Forgets the run: everything that it had made is gone. */
+  end(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.#ownerPath, { force: true });
   }
 
   get socketPath(): string {
@@ -63,20 +74,11 @@ export class DemoRun {
     return `${PREFIX}-${this.id}`;
   }
 
-  #isOwned(): boolean {
-    try {
-      return isRunning(JSON.parse(readFileSync(join(this.folder, OWNER), 'utf8')) as ProcessIdentity);
-    } catch {
-      // Killed before it was written: then nothing else was made either.
-      return false;
-    }
+  get #ownerPath(): string {
+    return `${this.folder}${OWNER_SUFFIX}`;
   }
-}
 
-function foldersIn(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
+  #isOwned(): boolean {
+    return isRunning(JSON.parse(readFileSync(this.#ownerPath, 'utf8')) as ProcessIdentity);
   }
 }

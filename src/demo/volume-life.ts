@@ -1,10 +1,10 @@
 import { runProgram } from '../system/programs.ts';
 import { findDamaged, writeFiles } from './checked-files.ts';
 import type { Laboratory } from './laboratory.ts';
+import { mount, unmount } from './mounts.ts';
 import { Phase } from './phase.ts';
 
 const MKFS_MS = 60_000;
-const MOUNT_MS = 30_000;
 
 /** What came of a life. */
 export interface Life {
@@ -25,18 +25,17 @@ export async function liveWithFileSystem(laboratory: Laboratory, signal: AbortSi
   narrator.say(`mkfs.ext4 ${device} && mount ${device}`);
 
   const writing = new Phase();
-  let restart: Promise<void> | undefined;
   const files = await writeFiles(
     mountPoint,
     sizeBytes,
     (done) => {
       writing.moved(done);
       narrator.progress('writing', done, sizeBytes);
-      if (done >= sizeBytes / 2) restart ??= laboratory.restartTarget();
+      if (done >= sizeBytes / 2) laboratory.restartTargetOnce(signal);
     },
     signal,
   );
-  await restart;
+  await laboratory.restarted;
   writing.end();
   narrator.say(`wrote ${files.length} files, fsync after each`);
   await unmount(mountPoint);
@@ -59,12 +58,4 @@ export async function liveWithFileSystem(laboratory: Laboratory, signal: AbortSi
   await unmount(mountPoint);
   await laboratory.detach();
   return { writing, reading, damaged };
-}
-
-async function mount(device: string, mountPoint: string): Promise<void> {
-  await runProgram('mount', [device, mountPoint], MOUNT_MS);
-}
-
-async function unmount(mountPoint: string): Promise<void> {
-  await runProgram('umount', [mountPoint], MOUNT_MS);
 }

@@ -150,19 +150,20 @@ export class AttachService {
       given.throwIfAborted();
       return attachment;
     } catch (error) {
-      throw given.aborted ? givenUp(error, given.reason, await this.#unusedInterfaces()) : error;
+      throw given.aborted ? givenUp(error, given.reason, await this.#hints()) : error;
     } finally {
       given.removeEventListener('abort', giveUp);
       this.#waiting.delete(name);
     }
   }
 
-  /** What keeps allowed interfaces from being used, a phrase each. */
-  async #unusedInterfaces(): Promise<string[]> {
+  /** What to look at when a target has not answered: interfaces that can't be used, or else the target itself. */
+  async #hints(): Promise<string[]> {
     const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
-    return interfaces
-      .filter(({ state }) => state !== 'up')
-      .map((each) => `interface ${each.name} is ${each.state}: ${each.reason}`);
+    const unused = interfaces.filter(({ state }) => state !== 'up');
+    if (unused.length > 0) return unused.map((each) => `interface ${each.name} is ${each.state}: ${each.reason}`);
+    const names = interfaces.map(({ name }) => name).join(', ');
+    return [`check that it is switched on and on the same network as ${names}`];
   }
 
   async #makeDevice(backend: AttachBackend, volume: ServedVolume, signal: AbortSignal): Promise<string> {

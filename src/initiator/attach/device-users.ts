@@ -12,14 +12,16 @@ export function deviceUsers(device: string): string[] {
   const numbers = deviceNumbers(basename(device));
   const names = new Set([...numbers.keys()].map((name) => join('/dev', name)));
   const users = [...swaps(names), ...[...numbers.keys()].flatMap(holders)];
+  const ours = linkOf('/proc/self/ns/mnt');
   const seen = new Set<string>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const namespace = linkOf(`/proc/${pid}/ns/mnt`);
     if (namespace !== undefined && !seen.has(namespace)) {
       seen.add(namespace);
-      users.push(...mounts(pid, new Set(numbers.values()), names));
+      const where = namespace === ours ? '' : ` for ${processName(pid)}, which has mounts of its own`;
+      users.push(...mounts(pid, new Set(numbers.values()), names).map((path) => `mounted at ${path}${where}`));
     }
-    if (hasOpen(pid, names)) users.push(`open in process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`);
+    if (hasOpen(pid, names)) users.push(`open in ${processName(pid)}`);
   }
   const distinct = [...new Set(users)];
   const more = distinct.length - USERS_NAMED_MAX;
@@ -47,15 +49,19 @@ function holders(name: string): string[] {
   return entriesOf(join('/sys/class/block', name, 'holders')).map((holder) => `held by /dev/${holder}`);
 }
 
-/** proc(5), /proc/pid/mountinfo: fields 3 and 5 are device number and mount point; after `-` come type and source. */
+/** Mount points in a process' mount namespace. proc(5), /proc/pid/mountinfo: fields 3 and 5 are device number and mount point; after `-` come type and source. */
 function mounts(pid: string, numbers: ReadonlySet<string>, names: ReadonlySet<string>): string[] {
   const users: string[] = [];
   for (const line of textOf(`/proc/${pid}/mountinfo`).split('\n')) {
     const fields = line.split(' ');
     const source = fields[fields.indexOf('-') + 2];
-    if (numbers.has(fields[2]) || names.has(source)) users.push(`mounted at ${unescape(fields[4])}`);
+    if (numbers.has(fields[2]) || names.has(source)) users.push(unescape(fields[4]));
   }
   return users;
+}
+
+function processName(pid: string): string {
+  return `process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
 }
 
 function hasOpen(pid: string, names: ReadonlySet<string>): boolean {

@@ -66,7 +66,7 @@ export class FuseBackend implements AttachBackend {
   async detach({ name }: ServedVolume, device: string, force: boolean): Promise<void> {
     const users = this.#devices(name).includes(device) ? deviceUsers(device) : [];
     if (users.length > 0 && !force) throw inUse(name, device, users);
-    if (!(await unbindLoopDevice(device)) && !force) throw inUse(name, device, deviceUsers(device));
+    if (!(await unbindLoopDevice(device, users.length === 0)) && !force) throw inUse(name, device, deviceUsers(device));
     await this.#takeDown(name, force);
   }
 
@@ -82,7 +82,7 @@ export class FuseBackend implements AttachBackend {
     const kept: string[] = [];
     for (const device of this.#devices(name)) {
       const users = deviceUsers(device);
-      if (!(await unbindLoopDevice(device))) kept.push(`${device} is still ${users.join(', ') || 'open'}`);
+      if (!(await unbindLoopDevice(device, users.length === 0))) kept.push(`${device} is still ${users.join(', ') || 'open'}`);
     }
     if (isRunning(nbdfuse)) process.kill(nbdfuse.pid, 'SIGKILL');
     await this.#takeDown(name, true);

@@ -26,13 +26,14 @@ export async function bindLoopDevice(file: string, readOnly: boolean): Promise<s
 }
 
 /**
- * Lets go of the file. The kernel does that when the last user has closed the device, which it waits a moment for.
- * @returns whether it is done; if not, the kernel does it when the last user has gone
+ * Lets go of the file. While somebody has the device open, the kernel puts that off until the last user has gone.
+ * @param wait for somebody who only looks, as udev does at every new device
+ * @returns whether it is done
  */
-export async function unbindLoopDevice(device: string): Promise<boolean> {
+export async function unbindLoopDevice(device: string, wait: boolean): Promise<boolean> {
   if (!isBound(device)) return true;
   await runProgram('losetup', ['--detach', device], LOSETUP_MS);
-  return waitUntil(() => !isBound(device), UNBIND_MS);
+  return waitUntil(() => !isBound(device), wait ? UNBIND_MS : 0);
 }
 
 /** Loop devices whose file lies in `folder`. */

@@ -7,7 +7,8 @@ import { waitUntil } from '../../system/waiting.ts';
 import { DeviceError, type ServedVolume } from './backend.ts';
 
 const READY_MS = 10_000;
-const EXIT_MS = 5_000;
+const UNMOUNTED_EXIT_MS = 1_000;
+const EXIT_MS = 3_000;
 const UNMOUNT_MS = 10_000;
 const ERROR_TEXT_MAX = 4_096;
 
@@ -75,9 +76,12 @@ export class NbdFuse {
   async stop(force: boolean): Promise<void> {
     this.#stopping = true;
     await unmountFuse(this.#mountPoint, force);
-    if (await waitUntil(() => this.hasEnded, EXIT_MS)) return;
-    this.#child.kill('SIGKILL');
-    await waitUntil(() => this.hasEnded, EXIT_MS);
+    if (await waitUntil(() => this.hasEnded, UNMOUNTED_EXIT_MS)) return;
+    // A container started meanwhile may have a copy of the mount, which keeps it going.
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      this.#child.kill(signal);
+      if (await waitUntil(() => this.hasEnded, EXIT_MS)) return;
+    }
   }
 }
 
