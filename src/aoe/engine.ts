@@ -76,6 +76,8 @@ export class Engine implements SightingListener {
   readonly #commands: TargetCommands;
   #scanUs = 0;
   #dueUs = Infinity;
+  /** Something has come in since the timers were looked at, so that one may be due earlier than was found then. */
+  #changed = false;
 
   constructor(options: EngineOptions) {
     this.#memory = options.memory;
@@ -152,6 +154,7 @@ export class Engine implements SightingListener {
   receive(port: Port, at: number, length: number, data: number, nowUs: number): void {
     const { view } = this.#core.arena;
     port.framesReceived++;
+    this.#changed = true;
     this.#recovery.nowUs = nowUs;
     if (checkResponse(view, at, length) !== FRAME_OK) {
       this.counters.malformed++;
@@ -185,6 +188,7 @@ export class Engine implements SightingListener {
   transmitted(port: Port, sent: number): void {
     const { batch } = port;
     port.framesSent += sent;
+    if (sent < batch.count) this.#changed = true;
     for (let index = batch.count - 1; index >= sent; index--) {
       if (batch.copy[index] !== NO_COPY) this.#sender.unsend(batch.copy[index]);
     }
@@ -198,8 +202,8 @@ export class Engine implements SightingListener {
 
   /** When `advance` must be called again at the latest. */
   nextUs(nowUs: number): number {
-    // Something has changed since the timers were looked at.
     if (this.#scanUs === 0) return nowUs;
+    if (this.#changed) return this.#scanUs > nowUs ? this.#scanUs : nowUs;
     const flowingUs = nowUs + RTO_FLOOR_US;
     if (this.#dueUs <= flowingUs) return this.#dueUs;
     for (const target of this.#core.attached) if (target.inFlight > 0) return flowingUs;
@@ -279,33 +283,33 @@ export class Engine implements SightingListener {
   /** Looks at every timer, and finds when the next one is due. */
   #scan(nowUs: number): void {
     this.#scanUs = nowUs + SCAN_US;
+    this.#changed = false;
     this.#discovery.tick(nowUs);
     this.#commands.tick(nowUs);
-    let dueUs = Math.min(this.#discovery.nextUs(), this.#commands.nextUs());
     const { attached } = this.#core;
     for (let index = attached.length - 1; index >= 0; index--) {
       const target = attached[index];
-      dueUs = Math.min(dueUs, this.#scanTarget(target, nowUs));
+      this.#scanTarget(target, nowUs);
       if (target.volume === undefined && target.lateCount === 0) attached.splice(index, 1);
     }
-    this.#dueUs = Math.max(dueUs, this.#scanUs);
+    // Only now: what one timer does may set another.
+    let dueUs = Math.min(this.#discovery.nextUs(), this.#commands.nextUs());
+    for (const target of attached) dueUs = Math.min(dueUs, this.#targetDueUs(target));
+    this.#dueUs = Math.max(dueUs, nowUs + SCAN_US);
   }
 
-  #scanTarget(target: Target, nowUs: number): number {
-    const { lateWrites } = this.#core;
-    let dueUs = Infinity;
+  #scanTarget(target: Target, nowUs: number): void {
     for (const path of target.paths) {
       this.#recovery.findTimedOut(path, nowUs);
       if (target.volume !== undefined) this.#health.tick(path, nowUs);
-      dueUs = Math.min(dueUs, this.#recovery.nextUs(path), this.#health.nextUs(path));
     }
-    if (target.lateCount > 0 && lateWrites.expire(target, nowUs)) this.#replies.releaseHeld(target);
-    const { volume } = target;
-    if (volume !== undefined) {
-      this.#attachments.tick(target, volume, nowUs);
-      dueUs = Math.min(dueUs, this.#attachments.nextUs(target, volume));
-    }
-    const paused = target.pausedUntilUs > nowUs ? target.pausedUntilUs : Infinity;
-    return Math.min(dueUs, lateWrites.nextUs(target), paused);
+    if (target.lateCount > 0 && this.#core.lateWrites.expire(target, nowUs)) this.#replies.releaseHeld(target);
+    if (target.volume !== undefined) this.#attachments.tick(target, target.volume, nowUs);
+  }
+
+  #targetDueUs(target: Target): number {
+    let dueUs = this.#core.lateWrites.nextUs(target);
+    for (const path of target.paths) dueUs = Math.min(dueUs, this.#recovery.nextUs(path), this.#health.nextUs(path));
+    return target.volume === undefined ? dueUs : Math.min(dueUs, this.#attachments.nextUs(target, target.volume));
   }
 }

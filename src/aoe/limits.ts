@@ -36,7 +36,7 @@ export const TIMEOUTS_UNTIL_SUSPECT = 3;
 export const LARGE_TIMEOUTS_UNTIL_STEP_DOWN = 2;
 /** Read replies shorter than asked for that are tried again before the request fails. */
 export const SHORT_REPLIES_MAX = 3;
-/** "Device unavailable" answers are polled this often. */
+/** A target whose device is unavailable is asked again after this long. */
 export const UNAVAILABLE_POLL_US = 250_000;
 
 /** Probes of a silent target: first pause, doubled up to the longest. */

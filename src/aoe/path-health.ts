@@ -13,20 +13,14 @@ import {
   REVERIFY_US,
   SECTORS_UNPROVEN,
   TIMEOUTS_UNTIL_SUSPECT,
+  UNAVAILABLE_POLL_US,
   VERIFY_SPACING_US,
 } from './limits.ts';
 import { aoeErrorName } from './names.ts';
 import type { PayloadProbe } from './payload-probe.ts';
 import { STANDING_CONFLICT, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_UNPROVEN, type Path } from './path.ts';
 import type { PathWatcher, Recovery } from './recovery.ts';
-import {
-  TARGET_DOWN,
-  TARGET_FENCED,
-  TARGET_MISMATCH,
-  TARGET_UP,
-  type Target,
-  type TargetState,
-} from './target.ts';
+import { TARGET_DOWN, TARGET_FENCED, TARGET_MISMATCH, TARGET_UP, type Target, type TargetState } from './target.ts';
 
 /** An unattached target's identity has been learnt. */
 export interface IdentityListener {
@@ -115,6 +109,22 @@ export class PathHealth implements PathWatcher {
 
   largeFramesLost(path: Path, nowUs: number): void {
     if (path.standing === STANDING_PROVEN) this.#payload.start(path, nowUs);
+  }
+
+  /** The target refused a frame of so many sectors. */
+  sizeRefused(path: Path, sectors: number, nowUs: number): void {
+    if (path.standing === STANDING_PROVEN && sectors <= path.sectorsMax) this.#payload.refused(path, sectors, nowUs);
+  }
+
+  /** The target says that it can't serve I/O now: from the start again, but not at once. */
+  unavailable(path: Path, nowUs: number): void {
+    if (path.standing !== STANDING_PROVEN) return;
+    path.target.obstacle = 'it says that its disk is unavailable';
+    this.stop(path);
+    this.#recovery.loseAll(path);
+    path.pauseUs = UNAVAILABLE_POLL_US;
+    path.identify.dueUs = nowUs + UNAVAILABLE_POLL_US;
+    this.update(path.target, nowUs);
   }
 
   /** Does what is due on a path of a target that has a volume, or whose identity is wanted. */
@@ -222,7 +232,7 @@ export class PathHealth implements PathWatcher {
   #askRead(path: Path, nowUs: number): void {
     const { probe, target } = path;
     probe.kind = EXCHANGE_READ;
-    probe.sectors = Math.min(SECTORS_UNPROVEN, path.found?.sectors ?? 1);
+    probe.sectors = Math.max(1, Math.min(SECTORS_UNPROVEN, path.found?.sectors ?? 1, path.port.sectorsMax));
     this.#exchanges.ask(path, probe, nowUs);
     if (probe.attempts > 1) {
       target.obstacle = `it answers discovery and IDENTIFY, but not a read of ${String(probe.sectors)} sectors at LBA 0`;

@@ -41,6 +41,13 @@ export class PayloadProbe {
     if (path.standing === STANDING_PROVEN && best(path) !== path.sectorsBest) this.start(path, nowUs);
   }
 
+  /** A frame of I/O was too large although the probe of that size had passed: some targets take larger reads than writes. */
+  refused(path: Path, size: number, nowUs: number): void {
+    this.#stop(path);
+    path.sectorsMax = Math.min(SECTORS_UNPROVEN, path.sectorsBest);
+    this.#shrink(path, size, nowUs);
+  }
+
   /** A probe was answered: `passed` when all of its data came back. */
   answered(path: Path, passed: boolean, refusedSize: boolean, nowUs: number): void {
     const size = path.probing;

@@ -22,7 +22,7 @@ import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
 import type { Core } from './core.ts';
 import { FRAGMENT_IDLE, FRAGMENT_RESEND, type Fragment } from './fragment.ts';
 import { ATA_COMMAND, ATA_DATA, ATA_FEATURE, ERROR, SHELF, SRC_MAC, TAG, VERSION_FLAGS } from './layout.ts';
-import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX, UNAVAILABLE_POLL_US } from './limits.ts';
+import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX } from './limits.ts';
 import { aoeErrorName, ataStatusText } from './names.ts';
 import type { Path } from './path.ts';
 import type { PathHealth } from './path-health.ts';
@@ -257,13 +257,13 @@ export class Replies {
     this.#core.counters.aoeErrors++;
     switch (code) {
       case AOE_ERROR_DEVICE_UNAVAILABLE:
-        target.pausedUntilUs = nowUs + UNAVAILABLE_POLL_US;
         this.#again(fragment, target, copy);
+        this.#health.unavailable(path, nowUs);
         return;
       case AOE_ERROR_BAD_ARGUMENT:
         if (fragment.sectors > SECTORS_UNPROVEN && fragment.op !== OP_TRIM) {
           this.#again(fragment, target, copy);
-          this.#health.largeFramesLost(path, nowUs);
+          this.#health.sizeRefused(path, fragment.sectors, nowUs);
           return;
         }
         break;

@@ -51,7 +51,6 @@ export class Sender {
 
   /** Sends what can be sent for one attached target: resends first, then new fragments. */
   pump(target: Target, volume: Volume, nowUs: number): void {
-    if (nowUs < target.pausedUntilUs) return;
     const framesMax = target.framesMax;
     while (target.hasWork && target.inFlight < framesMax) {
       const again = target.ready.head;

@@ -68,8 +68,6 @@ export class Target {
   lastAnswerUs = -Infinity;
   /** Held I/O has been failed after `deadSeconds`; new I/O fails at once until something answers. */
   dead = false;
-  /** A poll is due after "device unavailable". */
-  pausedUntilUs = 0;
   announcedUs = -Infinity;
   /** When it stopped answering, while attached; Infinity while it answers. */
   downSinceUs = Infinity;

@@ -41,6 +41,8 @@ export interface ClientOptions {
   readonly random: Random;
   readonly chunks: ChunkPool;
   readonly words: Int32Array;
+  /** Told of every request that is given to the volume. */
+  readonly submitted: () => void;
   readonly afterUs: (delayUs: number, action: () => void) => void;
   readonly trace: (text: () => string) => void;
 }
@@ -160,6 +162,7 @@ export class Client implements RequestOwner {
     this.#options.trace(
       () => `${this.#name}: ${this.#what(request)}${changes ? ` version ${version}` : ''}${request.fua ? ' fua' : ''}`,
     );
+    this.#options.submitted();
     volume.submit(request);
   }
 

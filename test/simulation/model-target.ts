@@ -76,6 +76,8 @@ export interface TargetTroubles {
   shortReads: number;
   /** More sectors than this in one frame are refused with "bad argument". */
   sectorsMax: number;
+  /** The same for writes only. */
+  writeSectorsMax: number;
   /** Mutations, to see the checker catch them. */
   forgetsWrites: number;
   liesAboutFlush: boolean;
@@ -87,6 +89,7 @@ export const HEALTHY: TargetTroubles = {
   stuck: false,
   shortReads: 0,
   sectorsMax: 255,
+  writeSectorsMax: 255,
   forgetsWrites: 0,
   liesAboutFlush: false,
 };
@@ -218,7 +221,10 @@ export class ModelTarget {
       }
       case ATA_WRITE:
       case ATA_WRITE_EXT:
-        if (sectors > Math.min(nic.sectorsPerFrame, troubles.sectorsMax) || dataLength < sectors * SECTOR_BYTES) {
+        if (
+          sectors > Math.min(nic.sectorsPerFrame, troubles.sectorsMax, troubles.writeSectorsMax) ||
+          dataLength < sectors * SECTOR_BYTES
+        ) {
           return this.#refuse(nic, view, AOE_ERROR_BAD_ARGUMENT);
         }
         if (lba + sectors > disk.identity.sectors) return this.#fail(nic, view, ATA_ERROR_IDNF);

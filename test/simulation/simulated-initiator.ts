@@ -69,9 +69,11 @@ export class SimulatedInitiator {
   readonly engine: Engine;
   readonly interfaces: Interface[] = [];
   readonly placement: RandomPlacement;
+  /** Something has come in since the last turn. Without, the loop sleeps until the engine's own deadline. */
+  awake = true;
   framesSent = 0;
   framesReceived = 0;
-  wakes = 0;
+  turns = 0;
   readonly #options: InitiatorOptions;
   readonly #receiveAt: number;
   readonly #tags = new Set<number>();
@@ -108,22 +110,26 @@ export class SimulatedInitiator {
 
   /** Gives the interface to the engine; `release` takes it away again. */
   takeUp(at: Interface): void {
+    this.awake = true;
     at.port = this.engine.addPort(at.info, this.#options.nowUs());
   }
 
   release(at: Interface): void {
+    this.awake = true;
     if (at.port !== undefined) this.engine.removePort(at.port, this.#options.nowUs());
     at.port = undefined;
   }
 
   /** Tells the engine what the interface is like now. */
   refresh(at: Interface): void {
+    this.awake = true;
     if (at.port !== undefined) this.engine.updatePort(at.port, at.info, this.#options.nowUs());
   }
 
   /** One turn of the loop; answers when the next one must be. */
   turn(nowUs: number): number {
-    this.wakes++;
+    this.turns++;
+    this.awake = false;
     this.engine.advance(nowUs);
     checkEngine(this.engine, nowUs);
     for (const at of this.interfaces) if (at.port !== undefined) this.#transmit(at, at.port);
@@ -140,6 +146,7 @@ export class SimulatedInitiator {
       const wait = random.logarithmic(20, 20_000);
       this.#options.trace(() => `${at.name} takes ${taken} of ${batch.count} frames, blocked for ${wait} us`);
       this.afterUs(wait, () => {
+        this.awake = true;
         if (at.port === port) this.engine.setBlocked(port, false);
       });
     }
@@ -196,6 +203,7 @@ export class SimulatedInitiator {
   #receive(at: Interface, frame: Frame): void {
     const { port } = at;
     if (port === undefined) return;
+    this.awake = true;
     this.framesReceived++;
     this.#options.trace(() => `${at.name} < ${describe(frame)}`);
     this.arena.bytes.set(frame, this.#receiveAt);

@@ -22,7 +22,7 @@ export interface SimulationOptions {
 }
 
 /** After everything has healed, requests that were held must end within this. */
-const RECOVERY_US = 30_000_000;
+const RECOVERY_US = 8_000_000;
 /** Turns of an idle engine per virtual second that are no reason to worry. */
 const IDLE_TURNS_PER_SECOND = 50;
 const CHUNKS = 96;
@@ -118,6 +118,7 @@ export class Simulation implements EngineEvents {
       random: this.random,
       chunks: this.initiator.chunks,
       words: this.initiator.words,
+      submitted: () => (this.initiator.awake = true),
       afterUs: (delayUs, action) => this.afterUs(delayUs, action),
       trace: (text) => this.trace(text),
     });
@@ -145,8 +146,14 @@ export class Simulation implements EngineEvents {
 
   attach(client: Client): void {
     const { shelf, slot } = client.target.setup;
+    this.initiator.awake = true;
     const volume = this.initiator.engine.attach(shelf, slot, this.volumeOptions, this.nowUs);
     if (typeof volume === 'string') throw new Violation(`attach of e${shelf}.${slot} is refused: ${volume}`);
+  }
+
+  detach(volume: Volume, force: boolean): void {
+    this.initiator.awake = true;
+    this.initiator.engine.detach(volume, force, this.nowUs);
   }
 
   /** Everything is well from now on. */
@@ -157,7 +164,8 @@ export class Simulation implements EngineEvents {
       for (const nic of segment.nics) nic.deaf = nic.mute = false;
     }
     for (const target of this.targets) {
-      target.troubles = { ...HEALTHY, sectorsMax: target.troubles.sectorsMax };
+      const { sectorsMax, writeSectorsMax } = target.troubles;
+      target.troubles = { ...HEALTHY, sectorsMax, writeSectorsMax };
       if (this.mutation === 'lies-about-flush') target.troubles.liesAboutFlush = true;
     }
     for (const at of this.initiator.interfaces) {
@@ -231,7 +239,7 @@ export class Simulation implements EngineEvents {
         throw new Violation('time stands still: the engine wants to be called again and again');
       }
       while (this.events.nextUs <= this.nowUs) this.events.take()();
-      turnUs = this.initiator.turn(this.nowUs);
+      if (this.initiator.awake || turnUs <= this.nowUs) turnUs = this.initiator.turn(this.nowUs);
     }
   }
 
@@ -239,7 +247,7 @@ export class Simulation implements EngineEvents {
     this.whenDetached = () => undefined;
     this.#detached = 0;
     const volumes = this.clients.flatMap(({ volume }) => (volume === undefined ? [] : [volume]));
-    for (const volume of volumes) this.initiator.engine.detach(volume, false, this.nowUs);
+    for (const volume of volumes) this.detach(volume, false);
     this.#turnUntil(
       () => this.#detached === volumes.length,
       this.nowUs + 1_000_000,
@@ -250,7 +258,7 @@ export class Simulation implements EngineEvents {
   /** Waits until late writes are forgotten; an engine with nothing to do must not be busy. */
   #idle(): void {
     const untilUs = this.nowUs + 2 * this.quarantineUs + 2_000_000;
-    const turns = this.initiator.wakes;
+    const turns = this.initiator.turns;
     const seconds = (untilUs - this.nowUs) / 1e6;
     let over = false;
     this.events.at(untilUs, () => (over = true));
@@ -259,7 +267,7 @@ export class Simulation implements EngineEvents {
       untilUs,
       () => 'the end was not reached',
     );
-    const made = this.initiator.wakes - turns;
+    const made = this.initiator.turns - turns;
     if (made > 50 + seconds * IDLE_TURNS_PER_SECOND) throw new Violation(`an idle engine took ${made} turns in ${seconds} s`);
   }
 

@@ -300,7 +300,10 @@ export const TROUBLES: readonly Trouble[] = [
       for (const { troubles } of simulation.targets) {
         simulation.events.at(
           simulation.random.pick([0, simulation.healUs / 2]),
-          () => (troubles.sectorsMax = simulation.random.pick([2, 3, 8, 15])),
+          () =>
+            (troubles[simulation.random.pick(['sectorsMax', 'writeSectorsMax'] as const)] = simulation.random.pick([
+              2, 3, 8, 15,
+            ])),
         );
       }
     },
@@ -403,12 +406,12 @@ export const TROUBLES: readonly Trouble[] = [
     name: 'forced-detach',
     combines: false,
     plan: (simulation) => {
-      const { random, initiator, events, healUs } = simulation;
+      const { random, events, healUs } = simulation;
       allow(simulation, (status) => status === STATUS_SHUTDOWN);
       restart(simulation, false);
       for (const client of simulation.clients) {
         events.at(random.integer(0, healUs), () => {
-          if (client.volume !== undefined) initiator.engine.detach(client.volume, true, simulation.nowUs);
+          if (client.volume !== undefined) simulation.detach(client.volume, true);
         });
       }
       simulation.whenDetached = (client) => simulation.afterUs(random.logarithmic(1, 100_000), () => simulation.attach(client));
@@ -444,6 +447,7 @@ export const TROUBLES: readonly Trouble[] = [
         for (const { volume } of simulation.clients) {
           if (volume === undefined || volume.closing) continue;
           const options = { ...volume.options, interfaces, maxOutstanding: random.pick([1, 4, 128]) };
+          initiator.awake = true;
           initiator.engine.setOptions(volume, options, simulation.nowUs);
         }
       };
