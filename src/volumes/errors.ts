@@ -30,5 +30,5 @@ export class VolumeError extends Error {
 
 /** Told apart by name, not by `instanceof`: two copies of a module may meet (tests, bundles). */
 export function isVolumeError(error: unknown): error is VolumeError {
-  return error instanceof Error ? error.name === 'VolumeError' : false;
+  return error instanceof Error && error.name === 'VolumeError';
 }

@@ -10,26 +10,31 @@ export interface DiskIdentity {
   readonly sizeBytes: number;
 }
 
-export type TargetState =
+export const TARGET_STATES = [
   /** Free: CreateVolume may take it. */
-  | 'Available'
+  'Available',
   /** Taken by a claim of ours; see `claim`, and `task` while the copy on the target is being written. */
-  | 'Claimed'
+  'Claimed',
   /** Given back; waits for its wipe. */
-  | 'Released'
+  'Released',
   /** Being wiped by `task.nodeId`. */
-  | 'Wiping'
+  'Wiping',
   /** Carries a claim, data or a reservation that is not ours. Never touched without a person's word. */
-  | 'Foreign'
-  /** Nobody sees it any more. */
-  | 'Missing';
+  'Foreign',
+  /** Nobody sees it any more. Only what was Available or Foreign becomes Missing: a volume stays a volume (see inventory.ts). */
+  'Missing',
+] as const;
+export type TargetState = (typeof TARGET_STATES)[number];
 
 /** What fencing a target can do, best first. */
-export type FencingLevel = 'reserve' | 'mask' | 'claim' | 'none';
+export const FENCING_LEVELS = ['reserve', 'mask', 'claim', 'none'] as const;
+export type FencingLevel = (typeof FENCING_LEVELS)[number];
+
+export const FORMAT_STATES = ['never', 'formatting', 'formatted'] as const;
 
 /** How far a format has come. `formatting` is written before mkfs and `formatted` after it; mkfs runs only from `never`. */
 export interface FormatRecord {
-  readonly state: 'never' | 'formatting' | 'formatted';
+  readonly state: (typeof FORMAT_STATES)[number];
   readonly fsType: string;
   /** UUID of the file system, given to mkfs: known before it runs. Empty for `never`. */
   readonly uuid: string;
@@ -46,8 +51,9 @@ export interface ClaimRecord {
   readonly claim: string;
   /** Size granted; the target may have more. */
   readonly capacityBytes: number;
+  /** What the StorageClass said: never changes, so that CreateVolume called again can be compared with it. */
   readonly parameters: VolumeParameters;
-  /** Those that ControllerModifyVolume may change. */
+  /** What a VolumeAttributesClass said since: stands above `parameters` (see settingsOfVolume in parameters.ts). */
   readonly mutableParameters: VolumeParameters;
   /** The config string is on the target. */
   readonly confirmed: boolean;
@@ -67,13 +73,16 @@ export interface PublicationRecord {
   readonly epoch: number;
 }
 
+export const TASK_KINDS = ['claim', 'wipe', 'fence'] as const;
+export const TASK_STATES = ['waiting', 'running', 'done', 'failed'] as const;
+
 /** Work that only a node can do, because only nodes see the storage network. Idempotent; survives the node's death. */
 export interface TaskRecord {
-  readonly kind: 'claim' | 'wipe' | 'fence';
+  readonly kind: (typeof TASK_KINDS)[number];
   readonly id: string;
   /** The node that shall do it. */
   readonly nodeId: string;
-  readonly state: 'waiting' | 'running' | 'done' | 'failed';
+  readonly state: (typeof TASK_STATES)[number];
   /** For people: what failed, and what to do. */
   readonly message: string;
   /** Bytes done, and of how many (wipe). */
@@ -122,6 +131,6 @@ export interface NodeRecord {
   readonly targets: Readonly<Record<string, SightRecord>>;
   /** By volume id. */
   readonly staged: Readonly<Record<string, StagedRecord>>;
-  /** Milliseconds since 1970 when the node last said that it lives; written rarely (see NODE_HEARTBEAT_MS). */
+  /** Milliseconds since 1970 when the node last said that it lives; written rarely (see liveness.ts). */
   readonly aliveAtMs: number;
 }

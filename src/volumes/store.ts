@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { VolumeError } from './errors.ts';
 import type { NodeRecord, TargetRecord } from './records.ts';
 
 /** A record with the version it was read at. */
@@ -43,18 +45,22 @@ export interface Store {
 }
 
 /** Attempts of `change` before it gives up on a record that others keep changing. */
-const CHANGE_TRIES_MAX = 32;
+const CHANGE_TRIES_MAX = 64;
+/** Those who were too late wait a random time, the longer the more often that happened, so that one of them gets through. */
+const CHANGE_PAUSE_MS_MAX = 50;
 
 /**
  * Reads a record, lets `decide` make its successor, and writes it if nobody was faster; else again. `decide` answers undefined to
- * leave the record as it is. It may run several times, so it must do nothing else. Answers the record as it is then.
+ * leave the record as it is. It may run several times, so it must do nothing else. Answers the record as it is then, or undefined
+ * when there is none.
+ * @throws VolumeError `aborted` when others change the record all the time; whatever `decide` throws
  */
 export async function change<T>(
   collection: Collection<T>,
   name: string,
   decide: (value: T) => T | undefined,
 ): Promise<Versioned<T> | undefined> {
-  for (let tried = 0; ; tried++) {
+  for (let tries = 1; tries <= CHANGE_TRIES_MAX; tries++) {
     const found = await collection.get(name);
     if (found === undefined) return undefined;
     const next = decide(found.value);
@@ -62,7 +68,12 @@ export async function change<T>(
     try {
       return await collection.update(name, found.version, next);
     } catch (error) {
-      if (!isConflict(error) || tried >= CHANGE_TRIES_MAX) throw error;
+      if (!isConflict(error)) throw error;
     }
+    await delay(Math.random() * Math.min(tries, CHANGE_PAUSE_MS_MAX));
   }
+  throw new VolumeError(
+    'aborted',
+    `cannot change the record ${name}: others changed it first ${CHANGE_TRIES_MAX} times in a row; call again`,
+  );
 }

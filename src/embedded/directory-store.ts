@@ -1,0 +1,85 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { VolumeError } from '../volumes/errors.ts';
+import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
+import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
+import type { Store } from '../volumes/store.ts';
+import { DirectoryCollection, type CollectionParts } from './directory-collection.ts';
+import { syncFolder, UNFINISHED } from './durable-file.ts';
+import { FolderWatcher } from './folder-watcher.ts';
+import { StoreLock } from './store-lock.ts';
+
+/** How often a watched folder is looked at in case a notification was lost. */
+const POLL_MS = 2_000;
+const FOLDER_MODE = 0o700;
+const FOLDERS = ['targets', 'nodes'] as const;
+
+export interface DirectoryStoreOptions {
+  /** Hears what a person should know and no caller is told: damaged records that a listing left out, watching without notifications. */
+  readonly onProblem?: (message: string) => void;
+  /** Milliseconds between looks at a watched folder; 2,000 where it is left out. */
+  readonly pollMs?: number;
+}
+
+/**
+ * The store of the demo, the tests and orchestrators other than Kubernetes: a directory that all processes of one machine share.
+ *
+ * ```
+ * <directory>/lock                 held by the one who writes
+ *             targets/e10.3.json   one record, with its version; replaced as a whole
+ *             nodes/node-1.json
+ * ```
+ *
+ * Any process may be killed at any instant: each record is then as it was before or after one write, and the next one to open
+ * the store removes what was left over.
+ */
+export class DirectoryStore implements Store {
+  readonly targets: DirectoryCollection<TargetRecord>;
+  readonly nodes: DirectoryCollection<NodeRecord>;
+  readonly #lock: StoreLock;
+
+  /**
+   * Opens the store in `directory`, and makes it where there is none.
+   * @throws VolumeError `unavailable` when the directory can't be made or written
+   */
+  static async open(directory: string, options: DirectoryStoreOptions = {}): Promise<DirectoryStore> {
+    const path = resolve(directory);
+    const lock = new StoreLock(join(path, 'lock'));
+    try {
+      for (const folder of FOLDERS) mkdirSync(join(path, folder), { recursive: true, mode: FOLDER_MODE });
+      await syncFolder(path);
+      await syncFolder(dirname(path));
+    } catch (error) {
+      const { code = 'unknown error' } = error as { code?: string };
+      throw new VolumeError('unavailable', `cannot open the store in ${path}: ${code}; name a folder that can be written`);
+    }
+    await lock.run(async () => Promise.resolve(removeLeftovers(path)));
+    return new DirectoryStore(path, lock, options);
+  }
+
+  private constructor(path: string, lock: StoreLock, { onProblem = () => undefined, pollMs = POLL_MS }: DirectoryStoreOptions) {
+    this.#lock = lock;
+    const partsOf = (name: (typeof FOLDERS)[number], problemOf: CollectionParts['problemOf']): CollectionParts => {
+      const folder = join(path, name);
+      return { folder, lock, watcher: new FolderWatcher(folder, pollMs, onProblem), problemOf, onProblem };
+    };
+    this.targets = new DirectoryCollection(partsOf('targets', targetRecordProblem));
+    this.nodes = new DirectoryCollection(partsOf('nodes', nodeRecordProblem));
+  }
+
+  /** Ends watching and waits for writes under way; later calls are refused. */
+  async close(): Promise<void> {
+    this.targets.close();
+    this.nodes.close();
+    await this.#lock.idle();
+  }
+}
+
+/** Files that writers were killed over. Needs the lock: another writer's would be among them. */
+function removeLeftovers(path: string): void {
+  for (const folder of FOLDERS) {
+    for (const fileName of readdirSync(join(path, folder))) {
+      if (fileName.endsWith(UNFINISHED)) rmSync(join(path, folder, fileName), { force: true });
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { VolumeError } from '../volumes/errors.ts';
+import type { DurableFileError } from './durable-file.ts';
+
+/** What a person does about the errors of a disk, by the system's name for them. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: make room',
+  EDQUOT: 'the quota is used up: make room',
+  EROFS: 'the file system is read-only: find out why, the kernel’s log may know',
+  EACCES: 'check whose files these are',
+  EPERM: 'check whose files these are',
+  ENOENT: 'a folder of the store is gone: restore it',
+};
+const ADVICE_OTHERWISE = 'look for disk errors in the kernel’s log';
+
+/** @param what e.g. `the record e10.3, <path>` */
+export function readFailure(what: string, error: unknown): VolumeError {
+  const { code = 'unknown error' } = error as { code?: string };
+  return new VolumeError('unavailable', `cannot read ${what}: ${code}; ${ADVICE[code] ?? ADVICE_OTHERWISE}, then call again`);
+}
+
+/** @param attempted e.g. `write the record e10.3, <path>`, by a function of durable-file.ts */
+export function writeFailure(attempted: string, error: unknown): VolumeError {
+  const { code = 'unknown error', isVisible = false } = error as Partial<DurableFileError> & { code?: string };
+  const state = isVisible ? 'it is done, but a power failure may undo it' : 'nothing was changed';
+  return new VolumeError(
+    'unavailable',
+    `cannot ${attempted}: ${code}; ${state}; ${ADVICE[code] ?? ADVICE_OTHERWISE}, then call again`,
+  );
+}

@@ -1,0 +1,11 @@
+import { FENCING_LEVELS, type FencingLevel } from './records.ts';
+
+/** Whether a target that can do `level` is good enough where `minimum` is demanded. */
+export function meetsFencing(level: FencingLevel, minimum: FencingLevel): boolean {
+  return FENCING_LEVELS.indexOf(level) <= FENCING_LEVELS.indexOf(minimum);
+}
+
+/** The lesser of two levels: what can be counted on when two nodes say different things of one target. */
+export function weakerFencing(a: FencingLevel, b: FencingLevel): FencingLevel {
+  return meetsFencing(a, b) ? b : a;
+}

@@ -1,0 +1,147 @@
+import { isTargetAddress } from './addresses.ts';
+import { ownershipOf } from './claim.ts';
+import { weakerFencing } from './fencing.ts';
+import type { ClaimRecord, DiskIdentity, FencingLevel, NodeRecord, SightRecord, TargetRecord } from './records.ts';
+
+/** One node's sight of a target. */
+export interface Sighting {
+  readonly nodeId: string;
+  readonly sight: SightRecord;
+}
+
+/** What all nodes together say of a target that at least one sees. */
+interface Consensus {
+  readonly identity: DiskIdentity;
+  readonly fencing: FencingLevel;
+  /** The config string of the nodes that see one: another node has not looked again since it was set. */
+  readonly configString: string;
+  /** Why they can't all mean the same target; empty when they can. */
+  readonly conflict: string;
+}
+
+/** All sights, by target. Texts that are no address are left out: they come from outside. */
+export function sightingsByAddress(nodes: readonly NodeRecord[]): ReadonlyMap<string, readonly Sighting[]> {
+  const sightings = new Map<string, Sighting[]>();
+  for (const { nodeId, targets } of nodes) {
+    for (const [address, sight] of Object.entries(targets)) {
+      const known = sightings.get(address);
+      if (known !== undefined) known.push({ nodeId, sight });
+      else if (isTargetAddress(address)) sightings.set(address, [{ nodeId, sight }]);
+    }
+  }
+  return sightings;
+}
+
+/**
+ * What a target's record ought to be by what is seen of it now; undefined to leave things as they are.
+ *
+ * ```
+ *  (none) ──seen──► Available ◄──string gone── Foreign        Available: the config string is empty
+ *                       │  └──other's string──►  │            Foreign:   it is not, or nodes see different disks there
+ *                       └───────► Missing ◄──────┘            Missing:   no live node sees it
+ * ```
+ *
+ * Claimed, Released and Wiping are left by operations on the volume only. While Claimed, what is wrong with the target is told in
+ * `reason`, and a disk that has grown is noted; another disk never takes the place of the one that a volume is on.
+ *
+ * @param record as it is, undefined when there is none
+ * @param sightings of live nodes; ask only when there are live nodes: of those who are silent nothing is known
+ */
+export function nextTarget(
+  address: string,
+  record: TargetRecord | undefined,
+  sightings: readonly Sighting[],
+  clusterId: string,
+): TargetRecord | undefined {
+  const seen = consensus(address, sightings);
+  const next = successor(address, record, seen, clusterId);
+  return next === undefined || isSame(record, next) ? undefined : next;
+}
+
+function successor(
+  address: string,
+  record: TargetRecord | undefined,
+  seen: Consensus | undefined,
+  clusterId: string,
+): TargetRecord | undefined {
+  if (record?.state === 'Released' || record?.state === 'Wiping') return undefined;
+  if (record?.state === 'Claimed') return whileClaimed(record, seen, clusterId);
+  if (seen === undefined) return record && { ...record, state: 'Missing', reason: 'no live node sees it' };
+  const { publications, task } = record ?? { publications: [], task: undefined };
+  // A static volume has no claim, but while it is published it is on one disk and no other.
+  const replaced = record === undefined || publications.length === 0 ? '' : whyAnother(record.identity, seen.identity);
+  const identity = record !== undefined && replaced !== '' ? record.identity : seen.identity;
+  const reason = seen.conflict || replaced || whyForeign(seen.configString, clusterId);
+  const state = reason === '' ? 'Available' : 'Foreign';
+  return { address, state, reason, identity, fencing: seen.fencing, claim: undefined, publications, task };
+}
+
+function whyForeign(configString: string, clusterId: string): string {
+  const owner = ownershipOf(configString, clusterId);
+  if (owner.kind === 'empty') return '';
+  if (owner.kind === 'foreign') return `claimed by ${owner.owner}`;
+  return `claimed by this cluster (claim ${owner.claim}), but no such volume is known; if it is of no use, a person must free it`;
+}
+
+function whileClaimed(record: TargetRecord, seen: Consensus | undefined, clusterId: string): TargetRecord {
+  const { identity, claim } = record;
+  if (seen === undefined) return { ...record, reason: 'no live node sees it' };
+  const objection = seen.conflict || whyAnother(identity, seen.identity);
+  if (objection !== '') return { ...record, reason: objection };
+  const reason = claim === undefined ? '' : whyNotOurs(claim, seen.configString, clusterId);
+  return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
+}
+
+/** Why the disk that is seen can't be the one that a volume is on; empty when it can. A disk may grow. */
+function whyAnother(known: DiskIdentity, seen: DiskIdentity): string {
+  const isSameDisk = known.serial === seen.serial && known.model === seen.model;
+  if (isSameDisk && seen.sizeBytes >= known.sizeBytes) return '';
+  const what = isSameDisk ? 'the disk has shrunk' : 'another disk is at this address';
+  return `${what}: the volume is on ${describe(known)}; seen is ${describe(seen)}`;
+}
+
+/** What the target's config string says against its claim; it need not be there before the claim is confirmed. */
+function whyNotOurs({ claim, confirmed }: ClaimRecord, configString: string, clusterId: string): string {
+  const owner = ownershipOf(configString, clusterId);
+  if (owner.kind === 'empty') return confirmed ? 'the target has forgotten its claim' : '';
+  if (owner.kind === 'foreign') return `the target is claimed by ${owner.owner}`;
+  return owner.claim === claim ? '' : `the target is claimed for another volume of this cluster (claim ${owner.claim})`;
+}
+
+function consensus(address: string, sightings: readonly Sighting[]): Consensus | undefined {
+  const [first, ...others] = sightings;
+  if (first === undefined) return undefined;
+  let { identity, fencing, configString } = first.sight;
+  let conflict = '';
+  for (const { nodeId, sight } of others) {
+    const isSameDisk = sight.identity.serial === identity.serial && sight.identity.model === identity.model;
+    if (!isSameDisk && conflict === '') conflict = twoDisks(address, first, { nodeId, sight });
+    // What all of them have: a volume may be used from any node.
+    if (isSameDisk && sight.identity.sizeBytes < identity.sizeBytes) identity = sight.identity;
+    fencing = weakerFencing(fencing, sight.fencing);
+    if (configString === '') configString = sight.configString;
+  }
+  return { identity, fencing, configString, conflict };
+}
+
+function twoDisks(address: string, a: Sighting, b: Sighting): string {
+  const [one, other] = [a, b].map(({ nodeId, sight }) => `node ${nodeId} sees ${describe(sight.identity)}`);
+  return `two disks share the address ${address}: ${one}, ${other}; give one of them another address`;
+}
+
+function describe({ serial, model, sizeBytes }: DiskIdentity): string {
+  return `serial '${serial}', model '${model}', ${sizeBytes} bytes`;
+}
+
+/** Whether what nextTarget decides about is equal. */
+function isSame(record: TargetRecord | undefined, next: TargetRecord): boolean {
+  return (
+    record !== undefined &&
+    record.state === next.state &&
+    record.reason === next.reason &&
+    record.fencing === next.fencing &&
+    record.identity.serial === next.identity.serial &&
+    record.identity.model === next.identity.model &&
+    record.identity.sizeBytes === next.identity.sizeBytes
+  );
+}

@@ -1,0 +1,55 @@
+import { nextTarget, sightingsByAddress, type Sighting } from './inventory.ts';
+import { isAlive } from './liveness.ts';
+import type { TargetRecord } from './records.ts';
+import { isConflict, type Collection, type Store, type Versioned } from './store.ts';
+
+/** What a round did. */
+export interface InventoryRound {
+  readonly created: readonly string[];
+  readonly updated: readonly string[];
+  /** Records that could not be written, a message each; the next round tries again. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Brings the targets' records up to what live nodes see. Any number of controllers may do this at a time: where another was
+ * faster, its record stands until the next round. Without a live node nothing is known, and nothing changes.
+ * @param nowMs milliseconds since 1970
+ * @throws when the records can't be listed
+ */
+export async function takeInventory(store: Store, clusterId: string, nowMs: number): Promise<InventoryRound> {
+  const nodes = (await store.nodes.list()).map(({ value }) => value).filter((node) => isAlive(node, nowMs));
+  const records = new Map((await store.targets.list()).map((record) => [record.name, record]));
+  const sightings = nodes.length === 0 ? new Map<string, readonly Sighting[]>() : sightingsByAddress(nodes);
+  const round = { created: [] as string[], updated: [] as string[], failures: [] as string[] };
+  const addresses = nodes.length === 0 ? [] : new Set([...records.keys(), ...sightings.keys()]);
+  for (const address of addresses) {
+    const record = records.get(address);
+    const next = nextTarget(address, record?.value, sightings.get(address) ?? [], clusterId);
+    if (next === undefined) continue;
+    const list = record === undefined ? round.created : round.updated;
+    try {
+      if (await write(store.targets, address, record, next)) list.push(address);
+    } catch (error) {
+      round.failures.push((error as Error).message);
+    }
+  }
+  return round;
+}
+
+/** Answers false when somebody else was faster. */
+async function write(
+  targets: Collection<TargetRecord>,
+  address: string,
+  record: Versioned<TargetRecord> | undefined,
+  next: TargetRecord,
+): Promise<boolean> {
+  try {
+    if (record === undefined) await targets.create(address, next);
+    else await targets.update(address, record.version, next);
+    return true;
+  } catch (error) {
+    if (isConflict(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import type { NodeRecord } from './records.ts';
+
+/** Where a node is, or a volume can be reached from: topology key → value, e.g. `topology.aoe.csi.dev/segment` → `san-a`. */
+export type Segments = Readonly<Record<string, string>>;
+
+/** From where a volume must, or had better, be reachable (CSI, TopologyRequirement); empty lists where there is no such wish. */
+export interface TopologyRequirement {
+  /** From one of these at least. */
+  readonly requisite: readonly Segments[];
+  /** Rather from the first than from the second, and so on. */
+  readonly preferred: readonly Segments[];
+}
+
+export const ANYWHERE: TopologyRequirement = { requisite: [], preferred: [] };
+
+/** Whether a node is in a place: it has every key of the term, with its value. */
+export function isIn(node: NodeRecord, term: Segments): boolean {
+  return Object.entries(term).every(([key, value]) => node.segments[key] === value);
+}
+
+/** The different places of the nodes that see a target: what CreateVolume answers as the volume's accessible topology. */
+export function segmentsThatSee(address: string, nodes: readonly NodeRecord[]): readonly Segments[] {
+  const places = new Map<string, Segments>();
+  for (const node of nodes) {
+    if (node.targets[address] === undefined || Object.keys(node.segments).length === 0) continue;
+    const entries = Object.entries(node.segments).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    places.set(JSON.stringify(entries), node.segments);
+  }
+  return [...places.keys()].toSorted().map((key) => places.get(key) ?? {});
+}
