@@ -49,7 +49,7 @@ export const PAYLOAD_RETRY_FIRST_US = 4_000_000;
 export const PAYLOAD_RETRY_LONGEST_US = 60_000_000;
 /** An attached target's configuration and identity are asked again this often. */
 export const REVERIFY_US = 30_000_000;
-/** An identity counts for the read that is to prove the path only when that was sent no longer after it than this. */
+/** The read that is to prove a path is sent no longer after its identity was learnt than this; then that is asked again. */
 export const IDENTITY_FRESH_US = 1_000_000;
 /** Announcements closer together than this start one verification. */
 export const VERIFY_SPACING_US = 100_000;

@@ -159,7 +159,7 @@ export class PathHealth implements PathWatcher {
     } else if (this.#exchanges.owns(path.probe, copy)) {
       const code = error ? view.getUint8(at + ERROR) : 0;
       const whole = sizeBytes >= path.probe.sectors * SECTOR_BYTES;
-      this.#probeAnswered(path, this.#core.copies.sentUs[copy], failed, code, whole, nowUs);
+      this.#probeAnswered(path, failed, code, whole, nowUs);
     }
   }
 
@@ -231,6 +231,12 @@ export class PathHealth implements PathWatcher {
 
   #askRead(path: Path, nowUs: number): void {
     const { probe, target } = path;
+    if (nowUs - path.identifiedUs > IDENTITY_FRESH_US) {
+      // Who answered IDENTIFY then need not be who is there now.
+      path.standing = STANDING_UNPROVEN;
+      this.#askIdentity(path, nowUs);
+      return;
+    }
     probe.kind = EXCHANGE_READ;
     probe.sectors = Math.max(1, Math.min(SECTORS_UNPROVEN, path.found?.sectors ?? 1, path.port.sectorsMax));
     this.#exchanges.ask(path, probe, nowUs);
@@ -329,7 +335,7 @@ export class PathHealth implements PathWatcher {
     );
   }
 
-  #probeAnswered(path: Path, askedUs: number, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
+  #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
     const { target } = path;
     if (path.standing === STANDING_PROVEN) {
       this.#payload.answered(path, !failed && whole, aoeError === AOE_ERROR_BAD_ARGUMENT, nowUs);
@@ -348,9 +354,7 @@ export class PathHealth implements PathWatcher {
       return;
     }
     this.#exchanges.end(path.probe);
-    // Who answered IDENTIFY long before need not be who has answered now.
-    if (askedUs - path.identifiedUs > IDENTITY_FRESH_US) this.begin(path, nowUs);
-    else this.#prove(path, nowUs);
+    this.#prove(path, nowUs);
   }
 
   #prove(path: Path, nowUs: number): void {
