@@ -40,7 +40,7 @@ export interface FaultOptions {
   /** ATA commands (IDENTIFY excepted) answered with an error. */
   readonly error?: number;
   readonly errorKind?: InjectedErrorKind;
-  /** A slow disk: commands with data take this long, one after another. */
+  /** A slow disk, shared by all exports of a process: ATA commands but IDENTIFY take this long, one after another. */
   readonly slowMs?: number;
   /** Frames longer than this vanish in both directions, as in a switch with a smaller MTU. */
   readonly dropLargeBytes?: number;
@@ -82,7 +82,7 @@ export class Faults {
     return this.#happens(this.#options.duplicate ?? 0);
   }
 
-  /** When a request that arrives now is carried out. `isSlow`: it moves data, so the slow disk takes its time. */
+  /** When a request that arrives now is carried out. `isSlow`: it is the slow disk's turn. */
   dueUs(nowUs: number, isSlow: boolean): number {
     const { delayMs = 0, jitterMs = 0, slowMs = 0 } = this.#options;
     const jitterUs = jitterMs === 0 ? 0 : this.#next() * jitterMs * 1000;

@@ -60,7 +60,7 @@ export interface RunningTarget {
 
 /**
  * Opens everything a target needs and returns it ready to `run`.
- * @throws BackingError, StateFileError, SystemError or InterfaceMissing, each with what to do; nothing stays open then but
+ * @throws BackingError, StateFileError, SystemError or InterfaceRefused, each with what to do; nothing stays open then but
  * what the end of the process closes
  */
 export function openTarget(options: TargetOptions, log: TargetLog): RunningTarget {

@@ -5,7 +5,6 @@ import type { Arena, ArenaPlan } from '../buffers/arena.ts';
 import { EPOLLIN, MSG_TRUNC } from '../system/constants.ts';
 import { Epoll } from '../system/epoll.ts';
 import { SystemError } from '../system/errno.ts';
-import { InterfaceMonitor, listInterfaces, type InterfaceInfo } from '../system/interfaces.ts';
 import { MessageBatch } from '../system/message-batch.ts';
 import { nowUs } from '../time/clock.ts';
 import type { TargetDevice } from './device.ts';
@@ -13,7 +12,8 @@ import type { Faults } from './faults.ts';
 import { NO_DEVICE, type HeldRequests } from './held-requests.ts';
 import type { TargetLog } from './log.ts';
 import { Call, SILENCE } from './reply.ts';
-import { FRAME_BYTES_MAX, MTU_MIN, type TargetPort } from './target-port.ts';
+import { FRAME_BYTES_MAX, type TargetPort } from './target-port.ts';
+import { TargetPorts } from './target-ports.ts';
 
 /** Frames taken from, and given to, the kernel at once. */
 const BATCH_FRAMES = 64;
@@ -41,16 +41,15 @@ export interface FaultyNetwork {
 
 /**
  * The target's event loop: waits for frames, lets devices answer them, sends the answers. Reads go from the disk straight into
- * the frame that is sent, writes from the frame that was received straight to the disk; nothing is made per frame.
+ * the frame that is sent, writes from the frame that was received straight to the disk; no object is made per frame.
  */
 export class TargetServer {
   readonly ports: readonly TargetPort[];
   readonly devices: readonly TargetDevice[];
   readonly #deviceOf = new Map<number, number>();
   readonly #network: FaultyNetwork | undefined;
-  readonly #log: TargetLog;
   readonly #epoll = new Epoll(EVENTS_MAX);
-  readonly #monitor: InterfaceMonitor;
+  readonly #interfaces: TargetPorts;
   readonly #arena: Arena;
   readonly #call: Call;
   readonly #received: MessageBatch;
@@ -72,7 +71,7 @@ export class TargetServer {
 
   /**
    * @param ports at least one
-   * @throws SystemError when an interface does not exist or can't be opened
+   * @throws InterfaceRefused when an interface does not exist or carries no frames, SystemError when it can't be opened
    */
   constructor(
     arena: Arena,
@@ -86,7 +85,6 @@ export class TargetServer {
     this.devices = devices;
     this.#arena = arena;
     this.#layout = layout;
-    this.#log = log;
     this.#network = network;
     this.#call = new Call(arena);
     this.#replyPort = ports[0];
@@ -97,9 +95,8 @@ export class TargetServer {
       this.#received.setVector(frame, 0, layout.receiveFrames + frame * FRAME_STRIDE, FRAME_BYTES_MAX);
       this.#replies.setVector(frame, 0, this.#replyOffset(frame), 0);
     }
-    this.#monitor = InterfaceMonitor.open();
-    this.#epoll.add(this.#monitor.fd, EPOLLIN, MONITOR_TOKEN);
-    this.#findInterfaces(true);
+    this.#interfaces = new TargetPorts(ports, (portIndex, fd) => this.#epoll.add(fd, EPOLLIN, portIndex), log);
+    this.#epoll.add(this.#interfaces.fd, EPOLLIN, MONITOR_TOKEN);
   }
 
   /** Serves for about `sliceMs`, then returns so that the process can look at its signals. Throws SystemError. */
@@ -119,14 +116,13 @@ export class TargetServer {
 
   /** Closes sockets and devices. Acknowledged writes that nobody flushed stay where their backing has them. */
   close(): void {
-    for (const port of this.ports) port.close();
+    this.#interfaces.close();
     for (const device of this.devices) device.backing.close();
-    this.#monitor.close();
     this.#epoll.close();
   }
 
   #ready(token: number, now: number): void {
-    if (token === MONITOR_TOKEN) this.#watchInterfaces();
+    if (token === MONITOR_TOKEN) this.#interfaces.read();
     else this.#receive(token, now);
   }
 
@@ -249,60 +245,5 @@ export class TargetServer {
         this.#queueReply(device.writeAnnouncement(this.#arena, offset, port, destination));
       }
     }
-  }
-
-  #watchInterfaces(): void {
-    for (const change of this.#monitor.read()) {
-      if (change.type === 'resync') this.#findInterfaces(false);
-      else if (change.type === 'changed') this.#updatePort(change.link);
-      else this.#losePort(change.index);
-    }
-  }
-
-  #updatePort(link: InterfaceInfo): void {
-    const portIndex = this.ports.findIndex(({ name }) => name === link.name);
-    if (portIndex < 0) return;
-    const port = this.ports[portIndex];
-    const { up, mtu } = port;
-    try {
-      if (port.update(link, nowUs()) && port.socket !== undefined) this.#epoll.add(port.socket.fd, EPOLLIN, portIndex);
-    } catch (error) {
-      this.#log.error(`interface ${port.name} can't be used`, { interface: port.name, err: error });
-      return;
-    }
-    if (port.up !== up) this.#log.info(`interface ${port.name} is ${port.up ? 'up' : 'down'}`, { interface: port.name });
-    if (port.mtu !== mtu) {
-      const advice = port.mtu < MTU_MIN ? `; long config strings and lists need an MTU of ${MTU_MIN}` : '';
-      const message = `interface ${port.name} has MTU ${port.mtu}: ${port.sectorsPerFrame} sectors per frame${advice}`;
-      this.#log.info(message, { interface: port.name });
-    }
-  }
-
-  #losePort(index: number): void {
-    const port = this.ports.find((candidate) => candidate.isOn(index));
-    if (port === undefined) return;
-    port.close();
-    this.#log.warn(`interface ${port.name} has gone; it is used again when it comes back`, { interface: port.name });
-  }
-
-  /** Compares the ports with the interfaces that exist. `mustExist`: at start a name that is not there is a mistake. */
-  #findInterfaces(mustExist: boolean): void {
-    const links = listInterfaces();
-    for (const port of this.ports) {
-      const link = links.find(({ name }) => name === port.name);
-      if (link !== undefined) this.#updatePort(link);
-      else if (mustExist) throw new InterfaceMissing(port.name, links);
-      else port.close();
-    }
-  }
-}
-
-/** The interface that the target was told to serve does not exist. */
-export class InterfaceMissing extends Error {
-  override readonly name = 'InterfaceMissing';
-
-  constructor(name: string, links: readonly InterfaceInfo[]) {
-    const names = links.map((link) => link.name).join(', ');
-    super(`cannot serve on interface '${name}': there is none of this name here; there are ${names}`);
   }
 }

@@ -29,11 +29,13 @@ const SOCKET_BUFFER_BYTES_MAX = 64 << 20;
 /** An announcement is repeated, because the first ones may get lost: switches learn, links settle. Pauses in microseconds. */
 const ANNOUNCE_AFTER_US: readonly number[] = [0, 300_000, 1_500_000];
 
-/** How many frames a port has lost on the way out, and how many came in cut. */
+/** Frames of one port. */
 export class PortCounters {
   received = 0;
   sent = 0;
+  /** Not sent: the interface was down, or its queue full for too long. */
   dropped = 0;
+  /** Not sent: the MTU had become smaller. */
   tooLong = 0;
 }
 
@@ -93,7 +95,7 @@ export class TargetPort implements ReplyPort {
     return isNew;
   }
 
-  /** The interface with this index has been deleted. */
+  /** True while it uses the interface with this index. */
   isOn(index: number): boolean {
     return this.#socket !== undefined && this.#index === index;
   }

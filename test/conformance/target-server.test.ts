@@ -17,8 +17,9 @@ import { SHELF, SLOT, VERSION_FLAGS } from '../../src/aoe/layout.ts';
 import { SAN, TARGET, TARGET_MAC } from '../support/faults-laboratory.ts';
 import { eventually, type TestProcess } from '../support/faults-process.ts';
 import { command, describeIf, root, testIf } from '../support/requires.ts';
+import { interfaceKind } from '../support/system-namespace.ts';
 import { configuring, TargetProber, writing } from '../support/target-prober-client.ts';
-import { DISK_SECTORS, pathIn, refusal, startTarget, stateOf, withProber } from '../support/target-process.ts';
+import { DISK_SECTORS, pathIn, refusal, startTarget, stateOf, targetWords, withProber } from '../support/target-process.ts';
 
 /** The program `aoe-csi target` on a real wire, asked frame by frame. */
 
@@ -397,6 +398,24 @@ describeIf(needs, 'aoe-csi target, refusals', () => {
       );
       const small = laboratory.disk('small', 511);
       expect(await refusal(laboratory, ...on, `e10.3=${small}`)).toMatch(/^1: .*511 bytes, less than a sector/);
+    }));
+
+  testIf([interfaceKind('bridge')], 'refuses interfaces from which no frame would come', async () =>
+    withProber(1500, async ({ laboratory, disk }) => {
+      laboratory.target.ip('link add name bridge0 type bridge');
+      laboratory.target.ip(`link set ${TARGET} master bridge0`);
+      const port = await refusal(laboratory, '--interfaces', TARGET, `e10.3=${disk}`);
+      expect(port).toMatch(/^1: .*it is a port of a bridge, which takes its frames; serve on that instead/);
+    }),
+  );
+
+  test('says what it lacks when it may not open packet sockets', async () =>
+    withProber(1500, async ({ laboratory, disk }) => {
+      const words = targetWords('--interfaces', TARGET, `e10.3=${disk}`);
+      const target = laboratory.start('target', laboratory.target, 'setpriv', '--bounding-set', '-net_raw', ...words);
+      await eventually('the target to give up', 5_000, () => !target.running);
+      expect(target.child.exitCode).toBe(1);
+      expect(target.errors.join()).toMatch(/cannot open an AoE packet socket on interface \d+: .*EPERM.*CAP_NET_RAW/);
     }));
 
   test('refuses a file that another target writes, and state that it does not understand', async () =>

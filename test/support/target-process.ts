@@ -18,8 +18,12 @@ export async function startTarget(laboratory: Laboratory, ...words: string[]): P
 
 /** Starts `aoe-csi target` with words that may be wrong. */
 export function runTarget(laboratory: Laboratory, ...words: string[]): TestProcess {
-  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-  return laboratory.start('aoe-csi target', laboratory.target, process.execPath, main, 'target', ...words);
+  return laboratory.start('aoe-csi target', laboratory.target, ...targetWords(...words));
+}
+
+/** The command line of `aoe-csi target`. */
+export function targetWords(...words: string[]): string[] {
+  return [process.execPath, fileURLToPath(new URL('../../src/main.js', import.meta.url)), 'target', ...words];
 }
 
 /** How a target that was started wrongly ended: its exit code and what it said. */
