@@ -50,6 +50,43 @@ export interface ListAttachmentsResponse {
   readonly attachments: readonly AttachmentMessage[];
 }
 
+export interface ModifyRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
+  readonly deadSeconds: number;
+  /** 0 = the default. */
+  readonly maxOutstanding: number;
+  /** Empty = all allowed ones. */
+  readonly interfaces: readonly string[];
+}
+
+export type OwnershipModeMessage = 'READ' | 'SET' | 'FORCE_SET';
+
+export interface ConfigStringRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
+  readonly mode: OwnershipModeMessage;
+  readonly string: Uint8Array;
+}
+
+export interface ConfigStringResponse {
+  readonly error: number;
+  readonly string: Uint8Array;
+}
+
+export interface ReserveRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
+  readonly mode: OwnershipModeMessage;
+  readonly macs: readonly string[];
+  readonly own: boolean;
+}
+
+export interface ReserveResponse {
+  readonly error: number;
+  readonly macs: readonly string[];
+}
+
 export interface SetInterfacesRequest {
   readonly patterns: readonly string[];
 }

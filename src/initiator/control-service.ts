@@ -1,4 +1,5 @@
-import { formatTargetAddress, parseTargetAddress } from '../aoe/address.ts';
+import { formatTargetAddress, parseMac, parseTargetAddress } from '../aoe/address.ts';
+import { CONFIG_STRING_BYTES_MAX, RESERVE_ENTRIES_MAX } from '../aoe/constants.ts';
 import type { CallContext, Handlers } from '../rpc/server.ts';
 import type { Message } from '../rpc/service.ts';
 import { RpcError } from '../rpc/status.ts';
@@ -7,6 +8,8 @@ import type { AttachService } from './attach/attach-service.ts';
 import type {
   AttachRequestMessage,
   AttachResponse,
+  ConfigStringRequestMessage,
+  ConfigStringResponse,
   DetachRequestMessage,
   DetachResponse,
   ErrorsRequest,
@@ -14,11 +17,16 @@ import type {
   InterfacesResponse,
   ListAttachmentsResponse,
   ListTargetsResponse,
+  ModifyRequestMessage,
+  OwnershipModeMessage,
+  ReserveRequestMessage,
+  ReserveResponse,
   SetInterfacesRequest,
   StatResponse,
 } from './control-messages.ts';
 import type { EventLog } from './event-log.ts';
 import { rpcErrorOf } from './failures.ts';
+import type { OwnershipMode } from './messages.ts';
 
 export interface ControlServiceOptions {
   readonly dataPath: CommandTarget;
@@ -33,6 +41,8 @@ export interface ControlServiceOptions {
 const ANSWER_MARGIN_MS = 500;
 const INTERFACES_MAX = 64;
 const MILLISECONDS_MAX = 2 ** 31 - 1;
+/** A target that has not answered a question about its owner by then is asked again by those who want to know. */
+const QUESTION_MS_MAX = 60_000;
 
 /** The control service's methods: refuse, translate, call, translate. proto/initiator.proto says what they promise. */
 export class ControlService {
@@ -50,6 +60,9 @@ export class ControlService {
     Attach: answering(async (request, context) => this.#attach(request as AttachRequestMessage, context)),
     Detach: answering(async (request, context) => this.#detach(request as DetachRequestMessage, context)),
     ListAttachments: answering(async () => this.#listAttachments()),
+    Modify: answering(async (request, context) => this.#modify(request as ModifyRequestMessage, context)),
+    ConfigString: answering(async (request, context) => this.#configString(request as ConfigStringRequestMessage, context)),
+    Reserve: answering(async (request, context) => this.#reserve(request as ReserveRequestMessage, context)),
     SetInterfaces: answering(async (request) => this.setInterfaces((request as SetInterfacesRequest).patterns)),
     GetInterfaces: answering(async () => this.#getInterfaces()),
     Stat: answering(async () => this.#stat()),
@@ -90,6 +103,37 @@ export class ControlService {
     return { attachments: await this.#options.attachments.list() };
   }
 
+  async #modify(request: ModifyRequestMessage, context: CallContext): Promise<Message> {
+    requireAddress(request.shelf, request.slot);
+    await this.#options.attachments.modify(request, beforeDeadline(context));
+    return {};
+  }
+
+  async #configString(request: ConfigStringRequestMessage, context: CallContext): Promise<ConfigStringResponse> {
+    const { shelf, slot, string } = request;
+    requireAddress(shelf, slot);
+    if (string.length > CONFIG_STRING_BYTES_MAX) {
+      throw new RpcError(
+        'INVALID_ARGUMENT',
+        `a config string has at most ${CONFIG_STRING_BYTES_MAX} bytes, not ${string.length}`,
+      );
+    }
+    const mode = modeOf(request.mode);
+    const { dataPath } = this.#options;
+    const answer = await ask(dataPath, { op: 'config', shelf, slot, mode, string, timeoutMs: answerMs(context) }, 'config');
+    return { error: answer.error, string: answer.string };
+  }
+
+  async #reserve(request: ReserveRequestMessage, context: CallContext): Promise<ReserveResponse> {
+    const { shelf, slot } = request;
+    requireAddress(shelf, slot);
+    const macs = request.own ? undefined : requireMacs(request.macs);
+    const mode = modeOf(request.mode);
+    const { dataPath } = this.#options;
+    const answer = await ask(dataPath, { op: 'reserve', shelf, slot, mode, macs, timeoutMs: answerMs(context) }, 'reserve');
+    return { error: answer.error, macs: answer.macs };
+  }
+
   async #getInterfaces(): Promise<InterfacesResponse> {
     const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
     return { patterns: this.#patterns, interfaces };
@@ -123,6 +167,38 @@ function requireAddress(shelf: number, slot: number): void {
   } catch (error) {
     throw new RpcError('INVALID_ARGUMENT', (error as Error).message);
   }
+}
+
+const OWNERSHIP_MODES: Readonly<Record<OwnershipModeMessage, OwnershipMode>> = {
+  READ: 'read',
+  SET: 'set',
+  FORCE_SET: 'force-set',
+};
+
+/** @throws RpcError for a number that a newer client may have sent */
+function modeOf(mode: OwnershipModeMessage): OwnershipMode {
+  const known: OwnershipMode | undefined = OWNERSHIP_MODES[mode];
+  if (known === undefined) throw new RpcError('INVALID_ARGUMENT', `there is no mode ${String(mode)}; use READ, SET or FORCE_SET`);
+  return known;
+}
+
+/** @throws RpcError for what no MAC address looks like, and for more than a reserve list can hold */
+function requireMacs(macs: readonly string[]): readonly string[] {
+  if (macs.length > RESERVE_ENTRIES_MAX) {
+    throw new RpcError('INVALID_ARGUMENT', `a reserve list has at most ${RESERVE_ENTRIES_MAX} addresses, not ${macs.length}`);
+  }
+  try {
+    macs.forEach(parseMac);
+  } catch (error) {
+    throw new RpcError('INVALID_ARGUMENT', (error as Error).message);
+  }
+  return macs;
+}
+
+/** How long a target may take to answer a question. */
+function answerMs(context: CallContext): number {
+  const remainingMs = context.remainingMs() - ANSWER_MARGIN_MS;
+  return Math.max(Math.min(remainingMs, QUESTION_MS_MAX), 0);
 }
 
 /** Aborted when nobody reads the answer any more, or so long before the deadline that an answer can still be read. */

@@ -7,10 +7,11 @@ import type {
   AttachResponse,
   DetachRequestMessage,
   DetachResponse,
+  ModifyRequestMessage,
 } from '../control-messages.ts';
 import { ask, type CommandTarget } from '../ask.ts';
 import { KeyedLock } from '../keyed-lock.ts';
-import type { AttachmentReport, AttachRequest } from '../messages.ts';
+import type { AttachmentReport, AttachRequest, ModifyRequest } from '../messages.ts';
 import { differences } from './parameters.ts';
 import { isBackendChoice, BACKEND_CHOICES, type AttachBackend, type BackendChoice, type ServedVolume } from './backend.ts';
 import { chooseBackend } from './choice.ts';
@@ -87,6 +88,18 @@ export class AttachService {
     });
   }
 
+  /** Changes an attachment in use, here and in what the same attach would be compared with. @throws RpcError, DataPathError */
+  async modify(message: ModifyRequestMessage, signal: AbortSignal): Promise<void> {
+    const name = formatTargetAddress(message.shelf, message.slot);
+    return this.#lock.run(name, signal, async () => {
+      const attached = this.#attached.get(name);
+      if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
+      const modify = settingsOf(message);
+      await this.#options.dataPath.execute({ op: 'modify', name, modify });
+      this.#attached.set(name, { ...attached, request: { ...attached.request, ...modify } });
+    });
+  }
+
   async list(): Promise<AttachmentMessage[]> {
     const { attachments } = await ask(this.#options.dataPath, { op: 'listAttachments' }, 'attachments');
     return attachments.map((report) => messageOf(report, this.#attached.get(report.name)));
@@ -120,9 +133,7 @@ export class AttachService {
       slot: message.slot,
       socketPath: this.#options.socketPath(name),
       readOnly: message.readOnly,
-      deadSeconds: message.deadSeconds,
-      maxOutstanding: message.maxOutstanding === 0 ? MAX_OUTSTANDING_DEFAULT : message.maxOutstanding,
-      interfaces: message.interfaces.length === 0 ? undefined : message.interfaces,
+      ...settingsOf(message),
     };
   }
 
@@ -210,6 +221,15 @@ export class AttachService {
     const waits = `${requestsInFlight} requests are still under way to ${name}${reason === '' ? '' : `, which is ${state}: ${reason}`}`;
     throw new RpcError('DEADLINE_EXCEEDED', `${waits}; it is detached when they have ended; to fail them at once, use force`);
   }
+}
+
+/** What may be changed later, with the defaults filled in. */
+function settingsOf({ deadSeconds, maxOutstanding, interfaces }: Omit<ModifyRequestMessage, 'shelf' | 'slot'>): ModifyRequest {
+  return {
+    deadSeconds,
+    maxOutstanding: maxOutstanding === 0 ? MAX_OUTSTANDING_DEFAULT : maxOutstanding,
+    interfaces: interfaces.length === 0 ? undefined : interfaces,
+  };
 }
 
 /** The volume is attached already: well, if this is what was asked for. */
