@@ -132,6 +132,10 @@ export class PortDriver {
       const count = this.#socket.send(this.#transmit, sent, batch.count - sent);
       if (count <= 0) {
         failure = -count;
+        // Dropped by the interface's own queue, or refused for good by what is behind it (veth says so of frames that its other end
+        // does not take). Like any lost frame it is sent again when its time is over, smaller if need be; tried again at once, it
+        // would stand in the way of all others for ever.
+        if (failure === ENOBUFS) sent++;
         break;
       }
       sent += count;

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const FIO_MS = 15_000;
 
 /** What a test looks at of fio's report. */
 export interface FioResult {
@@ -26,6 +27,9 @@ export async function fioVerify(uri: string, folder: string, ...words: string[])
   const { stdout, stderr } = await run('fio', [...job, ...check, '--output-format=json', ...words], {
     cwd: folder,
     maxBuffer: 1 << 24,
+    // A client that hangs is a finding; what it said until then is worth more than a test that ends without it.
+    timeout: FIO_MS,
+    killSignal: 'SIGKILL',
   }).catch((failure: { stdout: string; stderr: string }) => failure);
   const start = stdout.indexOf('{');
   const text = (stdout.slice(0, Math.max(start, 0)) + stderr).replaceAll('fio: connected to NBD server\n', '');

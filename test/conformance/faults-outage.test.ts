@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from '@jest/globals';
+import { fioVerifyFor } from '../support/faults-clients.ts';
+import { inLaboratory, SAN } from '../support/faults-laboratory.ts';
+import { NBD_EIO, NbdClient } from '../support/faults-nbd-client.ts';
+import { within } from '../support/faults-process.ts';
+import { command, describeIf, root } from '../support/requires.ts';
+
+/** Debian's target, silent for a while or for good. */
+describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')], 'outages', () => {
+  test('I/O goes on within 0.3 s of the target when that was gone for 0.1 s', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const vblade = await lab.vblade('e10.3', lab.disk());
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3');
+      const io = fioVerifyFor(3, initiator.uri('e10.3'), lab.folder);
+      for (let gap = 0; gap < 4; gap++) {
+        await sleep(500);
+        vblade.signal('SIGSTOP');
+        await sleep(100);
+        vblade.signal('SIGCONT');
+      }
+      const result = await io;
+      expect(result).toMatchObject({ error: 0, text: '' });
+      expect(result.writes).toBeGreaterThan(1_000);
+      expect(result.slowestMs).toBeLessThan(400);
+    });
+  });
+
+  test('I/O is held, said so, and goes on by itself when the target was gone for 5 s', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const vblade = await lab.vblade('e10.3', lab.disk());
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3');
+      const io = fioVerifyFor(8, initiator.uri('e10.3'), lab.folder);
+      await sleep(1_000);
+      vblade.signal('SIGSTOP');
+      const down = await initiator.state('e10.3', 'down', 2_000);
+      expect(down.reason).toBe('it does not answer');
+      expect(down.requestsInFlight).toBeGreaterThan(0);
+      await initiator.notice('target-state', /e10\.3 is down: it does not answer/);
+      await sleep(4_000);
+      vblade.signal('SIGCONT');
+      await initiator.state('e10.3', 'up', 1_500);
+      const result = await io;
+      expect(result).toMatchObject({ error: 0, text: '' });
+      expect(result.slowestMs).toBeGreaterThan(4_000);
+      expect(result.slowestMs).toBeLessThan(7_000);
+    });
+  });
+
+  test('held I/O fails after deadSeconds, new I/O at once, and all is well when the target is back', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const vblade = await lab.vblade('e10.3', lab.disk());
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3', { deadSeconds: 1 });
+      const client = await NbdClient.open(initiator.socketPath('e10.3'), 'e10.3');
+      const content = randomBytes(65_536);
+      expect((await client.write(0, content)).error).toBe(0);
+      vblade.signal('SIGSTOP');
+      const startMs = Date.now();
+      expect((await client.write(0, randomBytes(65_536))).error).toBe(NBD_EIO);
+      expect(Date.now() - startMs).toBeGreaterThan(1_000);
+      expect(Date.now() - startMs).toBeLessThan(4_000);
+      await initiator.notice('dead', /e10\.3 has not answered for deadSeconds: 1 held requests fail with an I\/O error/);
+      const againMs = Date.now();
+      expect((await client.read(0, 4096)).error).toBe(NBD_EIO);
+      expect(Date.now() - againMs).toBeLessThan(200);
+      vblade.signal('SIGCONT');
+      await initiator.state('e10.3', 'up', 2_000);
+      expect((await client.write(0, content)).error).toBe(0);
+      expect((await client.read(0, 65_536)).data.equals(content)).toBe(true);
+    });
+  });
+
+  test('a volume whose target never comes back says so, and can be detached by force', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const vblade = await lab.vblade('e10.3', lab.disk());
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3');
+      const client = await NbdClient.open(initiator.socketPath('e10.3'), 'e10.3');
+      expect((await client.write(0, randomBytes(4096))).error).toBe(0);
+      await vblade.end('SIGKILL');
+      const held = client.write(0, randomBytes(4096));
+      await initiator.state('e10.3', 'down', 3_000);
+      await sleep(3_000);
+      expect(await initiator.attachment('e10.3')).toMatchObject({
+        state: 'down',
+        reason: 'it does not answer',
+        requestsInFlight: 1,
+        connections: 1,
+      });
+      // A patient detach waits, and says what it does.
+      let patientEnded = false;
+      const patient = initiator.execute({ op: 'detach', name: 'e10.3', force: false }).then(() => (patientEnded = true));
+      await sleep(500);
+      expect([patientEnded, (await initiator.attachment('e10.3')).state]).toEqual([false, 'detaching']);
+      await initiator.detach('e10.3', true);
+      await within('the patient detach', 1_000, patient);
+      expect((await held).error).not.toBe(0);
+      await expect(initiator.attachment('e10.3')).rejects.toThrow('not among the attachments');
+    });
+  });
+
+  test('an attach to nobody waits, says so, and succeeds when the target appears', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const initiator = lab.initiate(SAN);
+      const attaching = initiator.attach('e10.3');
+      await initiator.state('e10.3', 'attaching', 2_000);
+      await sleep(500);
+      const { reason } = await initiator.attachment('e10.3');
+      expect(reason).toBe('no target answers at this address on the allowed interfaces');
+      await lab.vblade('e10.3', lab.disk());
+      const startMs = Date.now();
+      expect((await within('the attach', 3_000, attaching)).state).toBe('up');
+      expect(Date.now() - startMs).toBeLessThan(1_000);
+    });
+  });
+
+  test('no byte is lost and no error is seen when the target is killed and started again under I/O', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const disk = lab.disk();
+      let vblade = await lab.vblade('e10.3', disk);
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3');
+      const io = fioVerifyFor(6, initiator.uri('e10.3'), lab.folder);
+      for (let restart = 0; restart < 4; restart++) {
+        await sleep(800);
+        await vblade.end('SIGKILL');
+        await sleep(restart * 150);
+        vblade = await lab.vblade('e10.3', disk);
+      }
+      await initiator.state('e10.3', 'up', 2_000);
+      const result = await io;
+      expect(result).toMatchObject({ error: 0, text: '' });
+      expect(result.writes).toBeGreaterThan(1_000);
+      await initiator.notice('target-announced', /e10\.3 announced itself: checking its identity before I\/O goes on/);
+    });
+  });
+});
