@@ -180,7 +180,9 @@ export class Engine implements SightingListener {
       const { volume } = target;
       if (volume === undefined) continue;
       if (volume.closing) this.#attachments.tick(target, volume, nowUs);
-      if (target.hasWork) this.#sender.pump(target, volume, nowUs);
+      if (!target.hasWork) continue;
+      if (this.#health.assure(target, nowUs)) this.#changed = true;
+      this.#sender.pump(target, volume, nowUs);
     }
   }
 

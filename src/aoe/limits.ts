@@ -49,6 +49,8 @@ export const PAYLOAD_RETRY_FIRST_US = 4_000_000;
 export const PAYLOAD_RETRY_LONGEST_US = 60_000_000;
 /** An attached target's configuration and identity are asked again this often. */
 export const REVERIFY_US = 30_000_000;
+/** A path with nothing under way takes I/O at once for so long after an answer; later it is asked first who it is. */
+export const SURE_US = 2_000_000;
 /** The read that is to prove a path is sent no longer after its identity was learnt than this; then that is asked again. */
 export const IDENTITY_FRESH_US = 1_000_000;
 /** Announcements closer together than this start one verification. */

@@ -12,6 +12,7 @@ import {
   PROBE_LONGEST_US,
   REVERIFY_US,
   SECTORS_UNPROVEN,
+  SURE_US,
   TIMEOUTS_UNTIL_SUSPECT,
   UNAVAILABLE_POLL_US,
   VERIFY_SPACING_US,
@@ -62,6 +63,7 @@ export class PathHealth implements PathWatcher {
     this.#exchanges.end(path.identify);
     this.#exchanges.end(path.probe);
     path.standing = STANDING_UNPROVEN;
+    path.unsure = false;
     path.probing = 0;
     path.payloadRetryUs = Infinity;
     path.reverifyUs = Infinity;
@@ -102,6 +104,21 @@ export class PathHealth implements PathWatcher {
     if (path.standing === STANDING_PROVEN && path.identify.idle) path.reverifyUs = nowUs;
   }
 
+  /**
+   * I/O waits: paths that have been silent for long are asked first who is there, because a disk may have been replaced meanwhile and
+   * its announcement lost. Answers whether anything was asked.
+   */
+  assure(target: Target, nowUs: number): boolean {
+    let asked = false;
+    for (const path of target.paths) {
+      if (!path.unsure || !path.identify.idle) continue;
+      path.reverifyUs = nowUs;
+      this.tick(path, nowUs);
+      asked = true;
+    }
+    return asked;
+  }
+
   timedOut(path: Path, nowUs: number): void {
     if (path.standing !== STANDING_PROVEN || path.roundTrip.backoff < TIMEOUTS_UNTIL_SUSPECT) return;
     this.begin(path, nowUs);
@@ -136,7 +153,9 @@ export class PathHealth implements PathWatcher {
     }
     if (path.identify.dueUs <= nowUs) this.#askIdentity(path, nowUs);
     if (path.standing === STANDING_IDENTIFIED && path.probe.dueUs <= nowUs) this.#askRead(path, nowUs);
-    if (path.standing === STANDING_PROVEN) this.#payload.tick(path, nowUs);
+    if (path.standing !== STANDING_PROVEN) return;
+    if (path.inFlight === 0 && nowUs - path.lastAnswerUs > SURE_US) path.unsure = true;
+    this.#payload.tick(path, nowUs);
   }
 
   nextUs(path: Path): number {
@@ -276,6 +295,7 @@ export class PathHealth implements PathWatcher {
       this.#grown(target, identity);
     }
     if (path.standing === STANDING_PROVEN) {
+      path.unsure = false;
       this.#exchanges.query(path);
       return;
     }
@@ -311,6 +331,7 @@ export class PathHealth implements PathWatcher {
     this.#recovery.loseAll(path);
     const known = path.standing === STANDING_CONFLICT;
     path.standing = STANDING_CONFLICT;
+    path.unsure = false;
     path.reverifyUs = nowUs + PROBE_LONGEST_US;
     target.obstacle = mismatch;
     if (!known) {

@@ -40,6 +40,8 @@ export class Path {
   readonly macHigh: number;
   readonly macLow: number;
   standing: Standing = STANDING_UNPROVEN;
+  /** Proven, but silent for so long that it must say who it is before it takes I/O again. */
+  unsure = false;
 
   readonly roundTrip = new RoundTrip();
   readonly window = new Window();
@@ -114,7 +116,7 @@ export class Path {
   }
 
   get usable(): boolean {
-    return this.standing === STANDING_PROVEN && this.port.up && !this.port.blocked;
+    return this.standing === STANDING_PROVEN && !this.unsure && this.port.up && !this.port.blocked;
   }
 
   /** Records that frame `sequence` was answered. Frames below `lostBelow` have then been overtaken by enough others. */

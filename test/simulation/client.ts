@@ -72,6 +72,8 @@ export class Client implements RequestOwner {
   /** Statuses that requests may end with besides OK, for a request of given place. */
   allows: (status: BlockStatus, request: BlockRequest) => boolean = () => false;
   left: number;
+  /** Submits nothing for the time being. */
+  resting = false;
   done = 0;
   failed = 0;
   readonly #options: ClientOptions;
@@ -141,7 +143,8 @@ export class Client implements RequestOwner {
   #submit(op: BlockOp): void {
     const { random, workload, chunks } = this.#options;
     const { volume } = this;
-    if (volume?.ready !== true || volume.closing || this.left === 0 || this.#pending.size >= workload.depth) return;
+    if (volume?.ready !== true || volume.closing || this.resting || this.left === 0 || this.#pending.size >= workload.depth)
+      return;
     if (op === OP_TRIM && !volume.canTrim) return;
     const request = new BlockRequest();
     request.op = op;

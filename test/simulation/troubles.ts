@@ -18,7 +18,7 @@ export interface Trouble {
   readonly world?: WorldOptions;
 }
 
-/** A disk is away at least this long before another one appears: longer than I/O under way takes to find out that it is gone. */
+/** A disk is away at least this long before another one appears: longer than I/O takes to find out that it is gone, under way or not. */
 const REPLACED_AFTER_US = 20_000_000;
 
 /** Calls `begin` at some time while clients work, and `end` some time later, but not after all has healed; a few times over. */
@@ -92,8 +92,11 @@ function replace(
   events.at(goneUs, () => {
     // Before the attach has ended nobody can know which disk is meant.
     if (client.volume?.ready !== true) return;
-    client.submitRead();
+    // A volume that nobody uses at the time must be as safe as one that is asked for something.
+    client.resting = random.chance(0.5);
+    if (!client.resting) client.submitRead();
     target.crash(true);
+    simulation.afterUs(REPLACED_AFTER_US + random.integer(0, 1_000_000), () => (client.resting = false));
     events.at(otherUs, () => {
       become(target);
       target.start(random.chance(0.7));
