@@ -17,7 +17,9 @@ export interface CostsOptions {
   readonly rounds: number;
   readonly mtus: readonly number[];
   readonly workloads: readonly Workload[];
-  readonly say: (text: string) => void;
+  /** Where tables and progress go. */
+  readonly print: (text: string) => void;
+  readonly progress: (text: string) => void;
 }
 
 const WARM_UP_SECONDS = 1;
@@ -41,7 +43,7 @@ const MEASURES: readonly { readonly unit: string; readonly of: (costs: Costs) =>
  * the process' own, so it holds JavaScript, the calls into C and V8's work beside. Needs root, vblade and fio.
  */
 export async function measureCosts(options: CostsOptions): Promise<Row[]> {
-  for (const leftover of removeLeftovers()) options.say(`removed what an earlier run left behind: ${leftover}`);
+  for (const leftover of removeLeftovers()) options.progress(`removed what an earlier run left behind: ${leftover}`);
   const rows: Row[] = [];
   for (const mtu of options.mtus) {
     const lines: string[][] = [];
@@ -54,6 +56,7 @@ export async function measureCosts(options: CostsOptions): Promise<Row[]> {
         for (let round = 0; round < options.rounds; round++) {
           engine.push(await engineCosts(laboratory, workload, options.seconds));
           nbd.push(await nbdCosts(laboratory, workload, options.seconds));
+          options.progress(`costs ${name} round ${round + 1}/${options.rounds}`);
         }
         for (const [subject, runs] of [
           ['aoe-csi engine', engine],
@@ -65,7 +68,7 @@ export async function measureCosts(options: CostsOptions): Promise<Row[]> {
         }
       }
     });
-    options.say(`\n${formatTable(['costs', ...MEASURES.map(({ unit }) => unit)], lines)}\n`);
+    options.print(`\n${formatTable(['costs', ...MEASURES.map(({ unit }) => unit)], lines)}\n`);
   }
   return rows;
 }

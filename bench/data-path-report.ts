@@ -5,6 +5,15 @@ import { formatNumber, formatTable } from './support/table.ts';
 import type { Sample, Workload } from './workload.ts';
 
 const SUITE = 'data-path';
+/** Ours against each peer, like with like, and the C server against the loop: what NBD costs whoever stands behind it. */
+const RATIOS: readonly (readonly [string, string])[] = [
+  ['aoe-csi+nbd', 'c-loop'],
+  ['aoe-csi+nbd', 'c-loop+nbd'],
+  ['aoe-csi+nbd', 'qemu-nbd+libiscsi'],
+  ['aoe-csi+nbd', 'nbdkit-tcp'],
+  ['aoe-csi engine', 'c-loop'],
+  ['c-loop+nbd', 'c-loop'],
+];
 const GIBIBYTE = 1_073_741_824;
 
 /** One MTU's samples, told as rows for machines and as tables for people. */
@@ -59,7 +68,14 @@ export class DataPathReport {
     const cpu = this.#table('initiator CPU s/GiB', this.#subjects, (workload, subject) =>
       this.#samples.values(workload, subject, cpuPerGibibyte),
     );
-    return [results, ...(pairs.length > 0 ? [ratios] : []), cpu].join('\n\n');
+    return [results, ...(pairs.length > 0 ? [ratios] : []), cpu, this.#trust()].join('\n\n');
+  }
+
+  #trust(): string {
+    const disturbances = this.#samples.all().map((sample) => sample.disturbance);
+    if (disturbances.length === 0) return 'No sample was taken.';
+    const { median, high } = summarize(disturbances);
+    return `Other programs kept ${median.toFixed(2)} processors busy during a sample (median; at most ${high.toFixed(2)}).`;
   }
 
   #table(
@@ -82,13 +98,8 @@ export class DataPathReport {
     return pairedRatios(this.#samples.results(workload, ours), this.#samples.results(workload, theirs));
   }
 
-  /** Each of ours against each peer, and the C server against the loop: what the socket costs whoever stands behind it. */
   #pairs(): (readonly [string, string])[] {
-    const ours = this.#subjects.filter((subject) => subject.startsWith('aoe-csi'));
-    const peers = this.#subjects.filter((subject) => !subject.startsWith('aoe-csi'));
-    const pairs = ours.flatMap((our) => peers.map((peer) => [our, peer] as const));
-    const reference = ['c-loop+nbd', 'c-loop'] as const;
-    return reference.every((name) => peers.includes(name)) ? [...pairs, reference] : pairs;
+    return RATIOS.filter((pair) => pair.every((name) => this.#subjects.includes(name)));
   }
 }
 

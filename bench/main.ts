@@ -4,6 +4,7 @@ import { measureCosts } from './costs.ts';
 import { measureDataPath, SUBJECTS } from './data-path.ts';
 import type { Row } from './row.ts';
 import { soak } from './soak.ts';
+import { describeSetting } from './support/setting.ts';
 import { WORKLOADS } from './workload.ts';
 
 const HELP = `npm run bench -- SUITE [options]     needs root, and says what else it lacks
@@ -13,10 +14,13 @@ suites
   costs           ours alone: processor time per frame, system calls per request
   soak            both engines without a network: heap, allocation and time over many requests (needs no root)
 
+Tables go to standard output, as Markdown; progress goes to standard error.
+
 options
   --seconds N     length of a sample (default 2)
   --rounds N      samples of each subject on each workload (default 5)
   --json FILE     writes the rows {suite, workload, subject, value, unit} there
+  --patience N    seconds to wait, before each sample of data-path, for a calm machine (default 3)
   --mtu LIST      default 1500,9000
   --no-offload    the TCP peers send packets of the MTU, not 64 KiB at a time
   --workload TEXT only workloads whose name holds TEXT:
@@ -40,6 +44,7 @@ async function main(): Promise<number> {
       workload: { type: 'string', default: '' },
       subject: { type: 'string', default: '' },
       'no-offload': { type: 'boolean', default: false },
+      patience: { type: 'string', default: '3' },
       requests: { type: 'string', default: '10000000' },
       help: { type: 'boolean', default: false },
     },
@@ -49,26 +54,32 @@ async function main(): Promise<number> {
     console.log(HELP);
     return values.help ? 0 : EXIT_USAGE;
   }
-  const say = (text: string): void => console.log(text);
+  const print = (text: string): void => console.log(text);
+  const progress = (text: string): void => console.error(text);
   const mtus = values.mtu.split(',').map((mtu) => positive('--mtu', mtu));
-  let rows: Row[];
+  const rows: Row[] = [];
+  if (suite !== 'soak' && process.getuid?.() !== 0) {
+    throw new Error('network namespaces and packet sockets need root; run it as root');
+  }
+  print(describeSetting(new Date()));
   if (suite === 'soak') {
-    rows = mtus.flatMap((mtu) => soak({ requests: positive('--requests', values.requests), mtu, say }));
+    const requests = positive('--requests', values.requests);
+    for (const mtu of mtus) rows.push(...soak({ requests, mtu, print, progress }));
   } else {
-    if (process.getuid?.() !== 0) throw new Error('network namespaces and packet sockets need root; run it as root');
     const names = values.subject.split(',').filter(Boolean);
-    const common = {
-      seconds: positive('--seconds', values.seconds),
-      rounds: positive('--rounds', values.rounds),
-      mtus,
-      workloads: WORKLOADS.filter((workload) => workload.name.includes(values.workload)),
-      say,
-    };
-    const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
-    rows =
-      suite === 'costs'
-        ? await measureCosts(common)
-        : await measureDataPath({ ...common, subjects, offload: !values['no-offload'] });
+    const seconds = positive('--seconds', values.seconds);
+    const rounds = positive('--rounds', values.rounds);
+    const workloads = WORKLOADS.filter((workload) => workload.name.includes(values.workload));
+    const common = { seconds, rounds, mtus, workloads, print, progress };
+    if (suite === 'costs') rows.push(...(await measureCosts(common)));
+    else {
+      const subjects = SUBJECTS.filter((subject) => names.length === 0 || names.includes(subject.name));
+      const patienceSeconds = Number(values.patience);
+      for await (const report of measureDataPath({ ...common, subjects, patienceSeconds, offload: !values['no-offload'] })) {
+        print(`\n${report.text()}`);
+        rows.push(...report.rows());
+      }
+    }
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, undefined, 2)}\n`);
   return 0;

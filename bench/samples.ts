@@ -16,6 +16,10 @@ export class Samples {
     return this.#byKey.get(`${workload.name}\n${subject}`) ?? [];
   }
 
+  all(): Sample[] {
+    return [...this.#byKey.values()].flat().filter((sample) => sample !== undefined);
+  }
+
   /** Every round's result in the workload's unit. */
   results(workload: Workload, subject: string): (number | undefined)[] {
     return this.rounds(workload, subject).map((sample) => sample && resultOf(workload, sample));

@@ -32,7 +32,9 @@ const PROBES = 20;
 export interface SoakOptions {
   readonly requests: number;
   readonly mtu: number;
-  readonly say: (text: string) => void;
+  /** Where tables and progress go. */
+  readonly print: (text: string) => void;
+  readonly progress: (text: string) => void;
 }
 
 /** What is left after a full collection, and what the process takes from the system. */
@@ -61,7 +63,7 @@ export function soak(options: SoakOptions): Row[] {
     run(setup, requests);
     elapsedUs += nowUs() - beganUs;
     checkpoints.push(look(point * requests, collect));
-    options.say(`soak mtu ${options.mtu}: ${formatNumber(point * requests)} requests`);
+    options.progress(`soak mtu ${options.mtu}: ${formatNumber(point * requests)} requests`);
   }
   const frames = setup.engine.counters.answers - framesBefore;
   return report(options, checkpoints, allocated, elapsedUs, frames);
@@ -153,8 +155,8 @@ function report(
     [elapsedUs / last.requests, 'us/request'],
     [elapsedUs / frames, 'us/frame'],
   ];
-  options.say(`\n${formatTable([`requests, MTU ${options.mtu}`, 'heap KiB after collection', 'RSS KiB'], lines)}`);
-  for (const [value, unit] of measures) options.say(`${unit}: ${formatNumber(value)}`);
+  options.print(`\n${formatTable([`requests, MTU ${options.mtu}`, 'heap KiB after collection', 'RSS KiB'], lines)}`);
+  for (const [value, unit] of measures) options.print(`${unit}: ${formatNumber(value)}`);
   const workload = `read and write 4k qd${DEPTH} mtu${options.mtu}`;
   return measures.map(([value, unit]) => ({ suite: 'soak', workload, subject: 'aoe-csi engines', value, unit }));
 }

@@ -1,5 +1,5 @@
 import type { Laboratory } from './support/laboratory.ts';
-import type { Sample, Workload } from './workload.ts';
+import type { Measurement, Workload } from './workload.ts';
 
 /** One of those compared: a way from an application to the bytes behind the veth pair. */
 export interface Subject {
@@ -12,6 +12,6 @@ export interface Subject {
 
 /** A subject that is ready for work. One workload at a time. */
 export interface RunningSubject {
-  run(workload: Workload, seconds: number): Promise<Sample>;
+  run(workload: Workload, seconds: number): Promise<Measurement>;
   stop(): Promise<void>;
 }

@@ -19,17 +19,23 @@ export const WORKLOADS: readonly Workload[] = [
 ];
 
 /** What one run of a workload gave. */
-export interface Sample {
+export interface Measurement {
   readonly seconds: number;
   readonly requests: number;
   readonly bytes: number;
   /** Time from a request to its answer as the client saw it; undefined where the subject doesn't measure it. */
   readonly latencyP99Us: number | undefined;
-  /** User and system time of the initiator's process, its client not included. */
+  /** User and system time of the initiator's process, its client not included; NaN where there is no such process. */
   readonly initiatorCpuSeconds: number;
 }
 
-/** A sample's result in its workload's unit. */
-export function resultOf(workload: Workload, sample: Sample): number {
+/** A measurement, and how far it can be trusted. */
+export interface Sample extends Measurement {
+  /** Processors that other programs kept busy meanwhile. */
+  readonly disturbance: number;
+}
+
+/** The result in its workload's unit. */
+export function resultOf(workload: Workload, sample: Measurement): number {
   return workload.unit === 'MB/s' ? sample.bytes / 1e6 / sample.seconds : sample.requests / sample.seconds;
 }

@@ -1,5 +1,5 @@
 import type { Loop } from '../../src/initiator/loop.ts';
-import { countSystemCalls, type SystemCalls } from './system-calls.ts';
+import { callsSince, countSystemCalls, type SystemCalls } from './system-calls.ts';
 
 /** What a stretch of work has cost our data path. */
 export interface DataPathCosts {
@@ -16,6 +16,7 @@ export interface DataPathCosts {
 /** Measures a loop that runs in this thread. Made before the loop, so that it sees every system call. */
 export class DataPathMeter {
   readonly #calls = countSystemCalls();
+  #callsBefore: SystemCalls = this.#calls;
   #atMs = 0;
   #cpu = process.cpuUsage();
   #frames = 0;
@@ -24,7 +25,7 @@ export class DataPathMeter {
   begin(loop: Loop): void {
     this.#frames = loop.engine.counters.answers;
     this.#framesResent = loop.engine.counters.framesResent;
-    this.#calls.reset();
+    this.#callsBefore = { ...this.#calls };
     this.#cpu = process.cpuUsage();
     this.#atMs = performance.now();
   }
@@ -37,7 +38,7 @@ export class DataPathMeter {
       framesResent: loop.engine.counters.framesResent - this.#framesResent,
       userSeconds: user / 1e6,
       systemSeconds: system / 1e6,
-      systemCalls: { ...this.#calls },
+      systemCalls: callsSince(this.#callsBefore, this.#calls),
     };
   }
 }

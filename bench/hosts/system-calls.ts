@@ -11,50 +11,39 @@ export interface SystemCalls {
   streamSends: number;
 }
 
-export function totalOf(calls: SystemCalls): number {
-  return calls.waits + calls.frameReceives + calls.frameSends + calls.streamReceives + calls.streamSends;
+/** What was counted between two moments. */
+export function callsSince(before: SystemCalls, now: SystemCalls): SystemCalls {
+  return {
+    waits: now.waits - before.waits,
+    frameReceives: now.frameReceives - before.frameReceives,
+    frameSends: now.frameSends - before.frameSends,
+    streamReceives: now.streamReceives - before.streamReceives,
+    streamSends: now.streamSends - before.streamSends,
+  };
 }
 
-class Counter implements SystemCalls {
-  waits = 0;
-  frameReceives = 0;
-  frameSends = 0;
-  streamReceives = 0;
-  streamSends = 0;
-
-  reset(): void {
-    this.waits = this.frameReceives = this.frameSends = this.streamReceives = this.streamSends = 0;
-  }
+export function totalOf(calls: SystemCalls): number {
+  return calls.waits + calls.frameReceives + calls.frameSends + calls.streamReceives + calls.streamSends;
 }
 
 /**
  * Counts the calls of the five methods of src/system that the loop makes all its system calls with, each of which is one. From
  * outside, strace would make the loop so slow that its batches, which are what is to be known, were others.
  */
-export function countSystemCalls(): Counter {
-  const calls = new Counter();
-  const { wait } = Epoll.prototype;
-  Epoll.prototype.wait = function counted(this: Epoll, timeoutMs) {
-    calls.waits++;
-    return wait.call(this, timeoutMs);
-  };
-  const { receive, send } = PacketSocket.prototype;
-  PacketSocket.prototype.receive = function counted(this: PacketSocket, batch, first, count) {
-    calls.frameReceives++;
-    return receive.call(this, batch, first, count);
-  };
-  PacketSocket.prototype.send = function counted(this: PacketSocket, batch, first, count) {
-    calls.frameSends++;
-    return send.call(this, batch, first, count);
-  };
-  const { receive: streamReceive, send: streamSend } = StreamIo.prototype;
-  StreamIo.prototype.receive = function counted(this: StreamIo, fd, vector) {
-    calls.streamReceives++;
-    return streamReceive.call(this, fd, vector);
-  };
-  StreamIo.prototype.send = function counted(this: StreamIo, fd, vector) {
-    calls.streamSends++;
-    return streamSend.call(this, fd, vector);
-  };
+export function countSystemCalls(): SystemCalls {
+  const calls = { waits: 0, frameReceives: 0, frameSends: 0, streamReceives: 0, streamSends: 0 };
+  intercept(Epoll.prototype, 'wait', () => calls.waits++);
+  intercept(PacketSocket.prototype, 'receive', () => calls.frameReceives++);
+  intercept(PacketSocket.prototype, 'send', () => calls.frameSends++);
+  intercept(StreamIo.prototype, 'receive', () => calls.streamReceives++);
+  intercept(StreamIo.prototype, 'send', () => calls.streamSends++);
   return calls;
+}
+
+function intercept<Methods extends object>(prototype: Methods, method: keyof Methods & string, called: () => void): void {
+  const original = Reflect.get(prototype, method) as (...words: unknown[]) => unknown;
+  Reflect.set(prototype, method, function intercepted(this: Methods, ...words: unknown[]): unknown {
+    called();
+    return original.apply(this, words);
+  });
 }

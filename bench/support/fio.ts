@@ -1,4 +1,4 @@
-import type { Sample, Workload } from '../workload.ts';
+import type { Measurement, Workload } from '../workload.ts';
 import type { RunningProcess } from './processes.ts';
 
 /** The part of fio's JSON report that is read here (fio-3.x, `jobs[0].read` or `.write`). */
@@ -24,7 +24,7 @@ export async function runFio(
   sizeBytes: number,
   seconds: number,
   launch: (commandLine: readonly string[]) => RunningProcess,
-): Promise<Omit<Sample, 'initiatorCpuSeconds'>> {
+): Promise<Omit<Measurement, 'initiatorCpuSeconds'>> {
   const output = await launch([
     'fio',
     '--name=bench',
@@ -43,7 +43,7 @@ export async function runFio(
 }
 
 /** fio prints warnings before its JSON: the report begins at the first brace. */
-function parseReport(output: string, workload: Workload): Omit<Sample, 'initiatorCpuSeconds'> {
+function parseReport(output: string, workload: Workload): Omit<Measurement, 'initiatorCpuSeconds'> {
   const report = JSON.parse(output.slice(output.indexOf('{'))) as FioReport;
   const job = report.jobs[0];
   if (job.error !== 0) throw new Error(`fio: ${workload.name} ended with error ${job.error}: ${output.slice(0, 500)}`);
