@@ -60,10 +60,10 @@ describe('StateFile', () => {
 
 describe('decodeState()', () => {
   test('returns what encodeState() was given', () => {
-    const macs = fc.array(fc.integer({ min: 0, max: 2 ** 48 - 1 }), { maxLength: 128 });
+    const macs = fc.array(fc.integer({ min: 0, max: 2 ** 48 - 1 }), { maxLength: 128, size: 'max' });
     const states = fc.record({
       serial: fc.stringMatching(/^[ -~]{1,20}$/),
-      configString: fc.uint8Array({ maxLength: 1024 }).map((bytes) => new Uint8Array(bytes)),
+      configString: fc.uint8Array({ maxLength: 1024, size: 'max' }).map((bytes) => new Uint8Array(bytes)),
       mask: macs,
       reserved: macs,
     });
