@@ -66,6 +66,11 @@ const configArguments = fc
     Uint8Array.from([0, 0, 0, 0, 0, 0x10 | command, 0, length, ...new Uint8Array(there).fill(7)]),
   );
 
+/** Reserve arguments for one of the two stations. */
+const reserveArguments = fc.tuple(fc.nat(3), fc.nat(1), fc.constantFrom(3, 4)).map(([command, count, station]) => {
+  return Uint8Array.from([command, count, 2, 0, 0, 0, 0, station]);
+});
+
 /** A request of any command, from one of two stations, addressed to the device. */
 const requests = fc
   .tuple(
@@ -74,6 +79,7 @@ const requests = fc
     fc.oneof(
       fc.tuple(fc.constant(0), ataArguments),
       fc.tuple(fc.constant(1), configArguments),
+      fc.tuple(fc.constant(3), reserveArguments),
       fc.tuple(fc.integer({ min: 0, max: 5 }), anything),
       fc.tuple(fc.integer({ min: 1, max: 3 }), fc.uint8Array({ maxLength: 24, max: 2 })),
     ),
