@@ -10,12 +10,13 @@ import { serveCsi, type CsiTestServer } from '../support/csi-server.ts';
 import { describeIf } from '../support/requires.ts';
 
 describeIf([go()], 'csi-sanity', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-sanity-'));
+  let folder: string;
   let server: CsiTestServer;
   let result: SanityResult;
 
   beforeAll(async () => {
     csiSanity();
+    folder = mkdtempSync(join(tmpdir(), 'aoe-csi-sanity-'));
     server = await serveCsi({
       identity: identityHandlers({ driverName: DEFAULT_DRIVER_NAME, version: '1.2.3', isReady: () => true }),
     });
