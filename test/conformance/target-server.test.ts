@@ -1,4 +1,4 @@
-import { readFileSync, statSync, truncateSync, writeFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { parseMac } from '../../src/aoe/address.ts';
@@ -16,7 +16,7 @@ import {
 import { SHELF, SLOT, VERSION_FLAGS } from '../../src/aoe/layout.ts';
 import { SAN, TARGET, TARGET_MAC } from '../support/faults-laboratory.ts';
 import { eventually, type TestProcess } from '../support/faults-process.ts';
-import { command, describeIf, root, testIf } from '../support/requires.ts';
+import { command, describeIf, root, testIf, type Requirement } from '../support/requires.ts';
 import { interfaceKind } from '../support/system-namespace.ts';
 import { configuring, TargetProber, writing } from '../support/target-prober-client.ts';
 import { DISK_SECTORS, pathIn, refusal, startTarget, stateOf, targetWords, withProber } from '../support/target-process.ts';
@@ -24,6 +24,15 @@ import { DISK_SECTORS, pathIn, refusal, startTarget, stateOf, targetWords, withP
 /** The program `aoe-csi target` on a real wire, asked frame by frame. */
 
 const needs = [root(), command('ip', 'iproute2')];
+/**
+ * Used where it is installed, and never installed for a test: Debian's package loads the kernel's aoe driver at the next start
+ * of the machine, which then broadcasts on every interface.
+ */
+function aoetools(): Requirement {
+  const missing = existsSync('/usr/sbin/aoe-sancheck') ? undefined : 'needs aoe-sancheck and aoeping of the package aoetools';
+  return { missing, certainInCi: false };
+}
+
 const STRANGER = parseMac('02:00:00:00:0c:01');
 const LOG_MS = 3_000;
 
@@ -248,7 +257,7 @@ describeIf(needs, 'aoe-csi target', () => {
       }
     }));
 
-  testIf([...needs, command('aoe-sancheck', 'aoetools'), command('aoeping', 'aoetools')], 'is found by aoetools', async () =>
+  testIf([...needs, aoetools()], 'is found by aoetools', async () =>
     withProber(9000, async ({ laboratory, disk }) => {
       await startTarget(laboratory, `e10.3=${disk}`);
       const sancheck = laboratory.start('aoe-sancheck', laboratory.initiator, 'aoe-sancheck', '-v');
