@@ -1,10 +1,11 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import type { Store } from '../volumes/store.ts';
 import { DirectoryCollection, type CollectionParts } from './directory-collection.ts';
+import { systemNameOf } from './disk-failure.ts';
 import { syncFolder, UNFINISHED } from './durable-file.ts';
 import { FolderWatcher } from './folder-watcher.ts';
 import { StoreLock } from './store-lock.ts';
@@ -46,14 +47,16 @@ export class DirectoryStore implements Store {
     const path = resolve(directory);
     const lock = new StoreLock(join(path, 'lock'));
     try {
-      for (const folder of FOLDERS) mkdirSync(join(path, folder), { recursive: true, mode: FOLDER_MODE });
+      for (const folder of FOLDERS) await mkdir(join(path, folder), { recursive: true, mode: FOLDER_MODE });
       await syncFolder(path);
       await syncFolder(dirname(path));
     } catch (error) {
-      const { code = 'unknown error' } = error as { code?: string };
-      throw new VolumeError('unavailable', `cannot open the store in ${path}: ${code}; name a folder that can be written`);
+      throw new VolumeError(
+        'unavailable',
+        `cannot open the store in ${path}: ${systemNameOf(error)}; name a folder that can be written, and has room`,
+      );
     }
-    await lock.run(async () => Promise.resolve(removeLeftovers(path)));
+    await lock.run(async () => removeLeftovers(path));
     return new DirectoryStore(path, lock, options);
   }
 
@@ -76,10 +79,10 @@ export class DirectoryStore implements Store {
 }
 
 /** Files that writers were killed over. Needs the lock: another writer's would be among them. */
-function removeLeftovers(path: string): void {
+async function removeLeftovers(path: string): Promise<void> {
   for (const folder of FOLDERS) {
-    for (const fileName of readdirSync(join(path, folder))) {
-      if (fileName.endsWith(UNFINISHED)) rmSync(join(path, folder, fileName), { force: true });
+    for (const fileName of await readdir(join(path, folder))) {
+      if (fileName.endsWith(UNFINISHED)) await rm(join(path, folder, fileName), { force: true });
     }
   }
 }

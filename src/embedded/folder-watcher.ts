@@ -1,5 +1,6 @@
 import { readdirSync, statSync, watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
+import { systemNameOf } from './disk-failure.ts';
 import { fileNameOf, recordNameOf } from './record-file.ts';
 
 type Listener = (names: readonly string[]) => void;
@@ -79,9 +80,8 @@ export class FolderWatcher {
   #doWithout(error: unknown): void {
     this.#notifications?.close();
     this.#notifications = undefined;
-    const { code = 'unknown error' } = error as { code?: string };
     this.#onProblem(
-      `no notifications of changes in ${this.#folder} (${code}): it is looked at every ${this.#pollMs} ms instead; ` +
+      `no notifications of changes in ${this.#folder} (${systemNameOf(error)}): it is looked at every ${this.#pollMs} ms instead; ` +
         'raise fs.inotify.max_user_watches and max_user_instances if many programs watch files here',
     );
   }

@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lockExclusively } from '../system/file-io.ts';
 import { VolumeError } from '../volumes/errors.ts';
+import { systemNameOf } from './disk-failure.ts';
 
 /** A writer needs some milliseconds. Who waits longer than this waits for something that is stuck. */
 const WAIT_MS_MAX = 15_000;
@@ -19,17 +20,20 @@ const FILE_MODE = 0o600;
  */
 export class StoreLock {
   readonly #path: string;
+  readonly #waitMs: number;
   #tail: Promise<void> = Promise.resolve();
   #rowStartedMs = -Infinity;
   #releasedMs = -Infinity;
 
-  constructor(path: string) {
+  /** @param waitMs longest wait for another process */
+  constructor(path: string, waitMs = WAIT_MS_MAX) {
     this.#path = path;
+    this.#waitMs = waitMs;
   }
 
   /**
    * Runs `work` alone.
-   * @throws VolumeError `unavailable` when another process holds the lock for 15 seconds or the lock's file can't be opened;
+   * @throws VolumeError `unavailable` when another process holds the lock for too long or the lock's file can't be opened;
    * whatever `work` throws
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
@@ -67,13 +71,13 @@ export class StoreLock {
 
   async #acquire(): Promise<FileHandle> {
     const file = await this.#open();
-    const endMs = performance.now() + WAIT_MS_MAX;
+    const endMs = performance.now() + this.#waitMs;
     while (lockExclusively(file.fd) < 0) {
       if (performance.now() > endMs) {
         await file.close();
         throw new VolumeError(
           'unavailable',
-          `cannot write to the store: another process has held ${this.#path} for ${WAIT_MS_MAX / 1000} s; ` +
+          `cannot write to the store: another process has held ${this.#path} for ${this.#waitMs / 1000} s; ` +
             `find it with \`fuser ${this.#path}\` and end it if it is stuck`,
         );
       }
@@ -86,10 +90,9 @@ export class StoreLock {
     try {
       return await open(this.#path, 'a', FILE_MODE);
     } catch (error) {
-      const { code = 'unknown error' } = error as { code?: string };
       throw new VolumeError(
         'unavailable',
-        `cannot lock the store by ${this.#path}: ${code}; check the folder and who may write there`,
+        `cannot lock the store by ${this.#path}: ${systemNameOf(error)}; check the folder and who may write there`,
       );
     }
   }

@@ -12,9 +12,6 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['Ti', 2 ** 40],
   ['Pi', 2 ** 50],
 ]);
-/** Units in which a size that is a multiple of them is written, largest first. */
-const WRITTEN = ['Pi', 'Ti', 'Gi', 'Mi', 'Ki'];
-
 const SIZE = /^(\d{1,16})(|[kMGTP]|[KMGTP]i)$/;
 
 /** Reads a whole number with an optional suffix, e.g. `100Gi`. Undefined for another text or one beyond 2^53 - 1; never throws. */
@@ -25,8 +22,8 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The shortest text that says exactly this many bytes, a whole number of at least 0: `100Gi`, `1536Mi`, `1000001`. */
+/** The shortest text that says exactly this many bytes, a whole number of at least 0: `100Gi`, `500G`, `1536Mi`, `1000001`. */
 export function formatBytes(bytes: number): string {
-  const unit = WRITTEN.find((suffix) => bytes > 0 && bytes % (UNITS.get(suffix) ?? NaN) === 0) ?? '';
-  return `${bytes / (UNITS.get(unit) ?? NaN)}${unit}`;
+  const texts = [...UNITS].flatMap(([suffix, unit]) => (bytes % unit === 0 ? [`${bytes / unit}${suffix}`] : []));
+  return texts.reduce((shortest, text) => (text.length < shortest.length ? text : shortest));
 }

@@ -1,0 +1,64 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { formatConfigString } from '../../src/volumes/claim.ts';
+import { nextTarget, type Sighting } from '../../src/volumes/inventory.ts';
+import { targetRecordProblem } from '../../src/volumes/record-check.ts';
+import { FENCING_LEVELS, TARGET_STATES, type TargetRecord } from '../../src/volumes/records.ts';
+import { claimRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
+
+const A = 'e1.1';
+const CLUSTER = 'c';
+const strings = fc.constantFrom(
+  '',
+  'x',
+  formatConfigString(CLUSTER, claimRecord().claim),
+  formatConfigString('d', claimRecord().claim),
+);
+const identities = fc.record({ serial: fc.constantFrom('s', 't'), model: fc.constant('m'), sizeBytes: fc.constantFrom(1, 2, 3) });
+const fencing = fc.constantFrom(...FENCING_LEVELS);
+const sightings: fc.Arbitrary<Sighting[]> = fc
+  .array(fc.record({ identity: identities, configString: strings, fencing }), { maxLength: 3 })
+  .map((sights) => sights.map((sight, index) => ({ nodeId: `${index}`, sight: sightRecord(A, sight) })));
+const records: fc.Arbitrary<TargetRecord> = fc
+  .record({ state: fc.constantFrom(...TARGET_STATES), identity: identities, fencing, confirmed: fc.boolean() })
+  .map(({ state, identity, fencing: level, confirmed }) => {
+    const isOwned = state === 'Claimed' || state === 'Released' || state === 'Wiping';
+    return targetRecord(A, { state, identity, fencing: level, claim: isOwned ? claimRecord({ confirmed }) : undefined });
+  });
+
+test('nextTarget() settles at once: what it has decided it does not change again', () => {
+  fc.assert(
+    fc.property(fc.option(records, { nil: undefined }), sightings, (record, seen) => {
+      const next = nextTarget(A, record, seen, CLUSTER);
+      if (next !== undefined) expect(nextTarget(A, next, seen, CLUSTER)).toBeUndefined();
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('nextTarget() never takes a claim, a publication or a task away, nor frees what carries a string', () => {
+  fc.assert(
+    fc.property(records, sightings, (record, seen) => {
+      const next = nextTarget(A, record, seen, CLUSTER) ?? record;
+      expect([next.claim, next.publications, next.task]).toEqual([record.claim, record.publications, record.task]);
+      if (record.claim !== undefined) expect(next.state).toBe(record.state);
+      const isMarked = seen.some(({ sight }) => sight.configString !== '');
+      if (seen.length > 0 && isMarked) expect(next.state).not.toBe('Available');
+      expect(targetRecordProblem(A, next)).toBeUndefined();
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('nextTarget() does not depend on which node is asked first, but for the words', () => {
+  fc.assert(
+    fc.property(fc.option(records, { nil: undefined }), sightings, (record, seen) => {
+      const wordless = (next: TargetRecord | undefined) => next && { state: next.state, fencing: next.fencing };
+      fc.pre(new Set(seen.map(({ sight }) => sight.identity.serial)).size < 2);
+      const [one, other] = [seen, seen.toReversed()].map((order) => nextTarget(A, record, order, CLUSTER));
+      expect(wordless(one ?? record)).toEqual(wordless(other ?? record));
+      expect((one ?? record)?.identity).toEqual((other ?? record)?.identity);
+    }),
+    { numRuns: 500 },
+  );
+});

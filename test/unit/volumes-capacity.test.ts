@@ -1,0 +1,63 @@
+import { expect, test } from '@jest/globals';
+import { capacityRange, grantedBytes, isWithin } from '../../src/volumes/capacity.ts';
+import { meetsFencing, weakerFencing } from '../../src/volumes/fencing.ts';
+import { isAlive, NODE_HEARTBEAT_MS, NODE_SILENT_MS } from '../../src/volumes/liveness.ts';
+import { FENCING_LEVELS } from '../../src/volumes/records.ts';
+import { isIn, segmentsThatSee } from '../../src/volumes/topology.ts';
+import { GI, nodeRecord } from '../support/volumes-records.ts';
+
+test('capacityRange() refuses negative, fractional and impossible sizes with the code that CSI has for each', () => {
+  expect(capacityRange(GI, 0)).toEqual({ requiredBytes: GI, limitBytes: 0 });
+  expect(capacityRange(GI, GI)).toEqual({ requiredBytes: GI, limitBytes: GI });
+  expect(() => capacityRange(2 * GI, GI)).toThrow(
+    expect.objectContaining({ code: 'out-of-range', message: expect.stringContaining('at least 2Gi and at most 1Gi') }),
+  );
+  for (const bad of [-1, 0.5, 2 ** 53, NaN]) {
+    expect(() => capacityRange(bad, 0)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(() => capacityRange(0, bad)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+  }
+});
+
+test('grantedBytes() gives what is required, else all there is up to the limit', () => {
+  expect(grantedBytes({ requiredBytes: GI, limitBytes: 0 }, 10 * GI)).toBe(GI);
+  expect(grantedBytes({ requiredBytes: 0, limitBytes: 0 }, 10 * GI)).toBe(10 * GI);
+  expect(grantedBytes({ requiredBytes: 0, limitBytes: 3 * GI }, 10 * GI)).toBe(3 * GI);
+  expect(grantedBytes({ requiredBytes: 0, limitBytes: 30 * GI }, 10 * GI)).toBe(10 * GI);
+});
+
+test('isWithin() compares a volume that is there with what is asked for', () => {
+  const range = { requiredBytes: 2, limitBytes: 4 };
+  expect([1, 2, 4, 5].map((size) => isWithin(range, size))).toEqual([false, true, true, false]);
+  expect(isWithin({ requiredBytes: 0, limitBytes: 0 }, 0)).toBe(true);
+});
+
+test('meetsFencing() and weakerFencing() know the order of the levels', () => {
+  FENCING_LEVELS.forEach((level, at) =>
+    FENCING_LEVELS.forEach((minimum, than) => {
+      expect(meetsFencing(level, minimum)).toBe(at <= than);
+      expect(weakerFencing(level, minimum)).toBe(FENCING_LEVELS[Math.max(at, than)]);
+    }),
+  );
+});
+
+test('isAlive() forgives a missed heartbeat and a clock that is ahead', () => {
+  const node = nodeRecord('n', [], { aliveAtMs: 1e12 });
+  expect(isAlive(node, 1e12 + 2 * NODE_HEARTBEAT_MS)).toBe(true);
+  expect(isAlive(node, 1e12 + NODE_SILENT_MS)).toBe(false);
+  expect(isAlive(node, 1e12 - 10 * NODE_SILENT_MS)).toBe(true);
+});
+
+test('isIn() wants every key of a term, and segmentsThatSee() names each place once', () => {
+  const a = { san: 'a', rack: '1' };
+  const nodes = [
+    nodeRecord('1', ['e1.1'], { segments: a }),
+    nodeRecord('2', ['e1.1'], { segments: { rack: '1', san: 'a' } }),
+    nodeRecord('3', ['e1.1', 'e1.2'], { segments: { san: 'b' } }),
+    nodeRecord('4', ['e1.1']),
+  ];
+  expect(isIn(nodes[0], { san: 'a' })).toBe(true);
+  expect(isIn(nodes[0], { san: 'a', zone: 'z' })).toBe(false);
+  expect(segmentsThatSee('e1.1', nodes)).toEqual([a, { san: 'b' }]);
+  expect(segmentsThatSee('e1.2', nodes)).toEqual([{ san: 'b' }]);
+  expect(segmentsThatSee('e1.3', nodes)).toEqual([]);
+});
