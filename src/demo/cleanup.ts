@@ -1,11 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FuseBackend } from '../initiator/attach/fuse.ts';
+import { isMountPoint } from '../system/mounts.ts';
 import { identifyProcess } from '../system/process-identity.ts';
 import { waitUntil } from '../system/waiting.ts';
 import { DISK_PLACES } from './disk.ts';
 import { aoeCsi, TARGET_NAME } from './commands.ts';
-import { isMounted, unmountForSure } from './mounts.ts';
+import { unmountForSure } from './mounts.ts';
 import { processesOf, removeNetwork } from './network.ts';
 import type { DemoRun } from './run.ts';
 
@@ -21,7 +22,7 @@ export async function cleanUp(run: DemoRun): Promise<string[]> {
   const attempt = async (work: () => Promise<unknown>): Promise<void> => {
     await work().catch((error: unknown) => failures.push((error as Error).message));
   };
-  if (isMounted(run.mountPoint)) {
+  if (isMountPoint(run.mountPoint)) {
     // I/O that waits for a target would keep the unmount waiting: let it fail.
     if (existsSync(run.socketPath))
       await aoeCsi(run, ['detach', TARGET_NAME, '--force', '--timeout', '10']).catch(() => undefined);

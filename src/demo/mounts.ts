@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { isMountPoint } from '../system/mounts.ts';
 import { runProgram } from '../system/programs.ts';
 
 const MOUNT_MS = 30_000;
@@ -22,16 +22,10 @@ export async function unmount(mountPoint: string): Promise<void> {
 
 /** Unmounts, and where that is not possible now takes the mount out of sight: it ends when its last user does. */
 export async function unmountForSure(mountPoint: string): Promise<void> {
-  if (!isMounted(mountPoint)) return;
+  if (!isMountPoint(mountPoint)) return;
   try {
     await unmount(mountPoint);
   } catch {
     await runProgram('umount', ['--lazy', mountPoint], MOUNT_MS);
   }
-}
-
-export function isMounted(path: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path);
 }

@@ -1,9 +1,11 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loopDevicesOf } from '../../src/initiator/attach/loop-device.ts';
 import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
 import type { InterfaceState, TargetReport } from '../../src/initiator/messages.ts';
+import { listMounts } from '../../src/system/mounts.ts';
 import { Laboratory, SAN } from './faults-laboratory.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 
@@ -107,9 +109,9 @@ export class InitiatorProcess {
 export interface InitiatorLaboratory {
   readonly lab: Laboratory;
   /** Starts an initiator and waits until it serves; by default on SAN and with nbd-socket. */
-  initiate(...words: string[]): Promise<InitiatorProcess>;
+  readonly initiate: (...words: string[]) => Promise<InitiatorProcess>;
   /** Starts an initiator that may not come so far. */
-  launch(name: string, words: readonly string[], launcher?: readonly string[]): InitiatorProcess;
+  readonly launch: (name: string, words: readonly string[], launcher?: readonly string[]) => InitiatorProcess;
 }
 
 /** Runs a test with a laboratory of its own; all that it has started ends with it. */
@@ -132,14 +134,20 @@ export async function withInitiators(run: (given: InitiatorLaboratory) => Promis
     await run({ lab, initiate, launch });
   } finally {
     for (const { process: each } of started) await each.end();
+    const loops = loopDevicesOf(lab.folder);
     for (const path of mountsBelow(lab.folder)) execFileSync('umount', ['--lazy', path]);
+    for (const device of loops) if (isBound(device)) execFileSync('losetup', ['--detach', device]);
     await lab.close();
   }
 }
 
 /** Mount points in a folder and the folder itself, innermost first. */
 export function mountsBelow(folder: string): string[] {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  const paths = lines.map((line) => line.split(' ')[4] ?? '');
+  const paths = listMounts().map(({ mountPoint }) => mountPoint);
   return paths.filter((path) => path === folder || path.startsWith(`${folder}/`)).toReversed();
+}
+
+/** Whether a loop device has a file. */
+export function isBound(device: string): boolean {
+  return existsSync(join('/sys/block', basename(device), 'loop'));
 }

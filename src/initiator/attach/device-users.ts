@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { listMounts, type MountInfo } from '../../system/mounts.ts';
 
 /** Users named in a message; more are counted only. */
 const USERS_NAMED_MAX = 5;
@@ -11,21 +12,12 @@ const USERS_NAMED_MAX = 5;
 export function deviceUsers(device: string): string[] {
   const numbers = deviceNumbers(basename(device));
   const names = new Set([...numbers.keys()].map((name) => join('/dev', name)));
-  const users = [...swaps(names), ...[...numbers.keys()].flatMap(holders)];
-  const ours = linkOf('/proc/self/ns/mnt');
-  const seen = new Set<string>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const namespace = linkOf(`/proc/${pid}/ns/mnt`);
-    if (namespace !== undefined && !seen.has(namespace)) {
-      seen.add(namespace);
-      const where = namespace === ours ? '' : ` for ${processName(pid)}, which has mounts of its own`;
-      users.push(...mounts(pid, new Set(numbers.values()), names).map((path) => `mounted at ${path}${where}`));
-    }
-    if (hasOpen(pid, names)) users.push(`open in ${processName(pid)}`);
-  }
-  const distinct = [...new Set(users)];
-  const more = distinct.length - USERS_NAMED_MAX;
-  return more > 0 ? [...distinct.slice(0, USERS_NAMED_MAX), `${more} more`] : distinct;
+  const isOfDevice = ({ deviceNumber, source }: MountInfo): boolean =>
+    names.has(source) || [...numbers.values()].includes(deviceNumber);
+  const users = [...swaps(names), ...[...numbers.keys()].flatMap(holders), ...mountUsers(isOfDevice)];
+  for (const pid of processes()) if (hasOpen(pid, names)) users.push(`open in ${processName(pid)}`);
+  const more = users.length - USERS_NAMED_MAX;
+  return more > 0 ? [...users.slice(0, USERS_NAMED_MAX), `${more} more`] : users;
 }
 
 /** `major:minor` of a disk and its partitions, by name. */
@@ -49,15 +41,29 @@ function holders(name: string): string[] {
   return entriesOf(join('/sys/class/block', name, 'holders')).map((holder) => `held by /dev/${holder}`);
 }
 
-/** Mount points in a process' mount namespace. proc(5), /proc/pid/mountinfo: fields 3 and 5 are device number and mount point; after `-` come type and source. */
-function mounts(pid: string, numbers: ReadonlySet<string>, names: ReadonlySet<string>): string[] {
-  const users: string[] = [];
-  for (const line of textOf(`/proc/${pid}/mountinfo`).split('\n')) {
-    const fields = line.split(' ');
-    const source = fields[fields.indexOf('-') + 2];
-    if (numbers.has(fields[2]) || names.has(source)) users.push(unescape(fields[4]));
+/** Mounts here, and those of processes that have mounts of their own, which may go on when they are gone here. */
+function mountUsers(isOfDevice: (mount: MountInfo) => boolean): string[] {
+  const here = new Set(
+    listMounts()
+      .filter(isOfDevice)
+      .map(({ mountPoint }) => mountPoint),
+  );
+  const users = new Map([...here].map((path) => [path, `mounted at ${path}`]));
+  const seen = new Set([linkOf('/proc/self/ns/mnt')]);
+  for (const pid of processes()) {
+    const namespace = linkOf(`/proc/${pid}/ns/mnt`);
+    if (seen.has(namespace)) continue;
+    seen.add(namespace);
+    for (const { mountPoint } of listMounts(pid).filter(isOfDevice)) {
+      if (here.has(mountPoint)) continue;
+      users.set(mountPoint, `mounted at ${mountPoint} for ${processName(pid)}, which has mounts of its own`);
+    }
   }
-  return users;
+  return [...users.values()];
+}
+
+function processes(): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
 }
 
 function processName(pid: string): string {
@@ -66,11 +72,6 @@ function processName(pid: string): string {
 
 function hasOpen(pid: string, names: ReadonlySet<string>): boolean {
   return entriesOf(`/proc/${pid}/fd`).some((fd) => names.has(linkOf(`/proc/${pid}/fd/${fd}`) ?? ''));
-}
-
-/** Spaces and backslashes in mountinfo are octal. */
-function unescape(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
 function textOf(path: string): string {

@@ -94,8 +94,8 @@ export class FuseBackend implements AttachBackend {
   async #takeDown(name: string, force: boolean): Promise<void> {
     const mountPoint = this.#mountPoint(name);
     const fuse = this.#running.get(name);
-    if (fuse !== undefined) await fuse.stop(force);
-    else if (existsSync(mountPoint)) await unmountFuse(mountPoint, force);
+    if (fuse === undefined) await unmountFuse(mountPoint, force);
+    else await fuse.stop(force);
     this.#running.delete(name);
     if (existsSync(mountPoint)) rmdirSync(mountPoint);
     removeRecord(this.#folder, name);

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMountPoint } from '../../system/mounts.ts';
 import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import { findProgram, runProgram } from '../../system/programs.ts';
 import { waitUntil } from '../../system/waiting.ts';
@@ -87,9 +88,5 @@ export class NbdFuse {
 
 /** Unmounts a file system below the run directory; well when none is mounted. @throws ProgramError when it is in use */
 export async function unmountFuse(mountPoint: string, force: boolean): Promise<void> {
-  try {
-    await runProgram('umount', force ? ['--lazy', mountPoint] : [mountPoint], UNMOUNT_MS);
-  } catch (error) {
-    if (!(error as Error).message.includes('not mounted')) throw error;
-  }
+  if (isMountPoint(mountPoint)) await runProgram('umount', force ? ['--lazy', mountPoint] : [mountPoint], UNMOUNT_MS);
 }
