@@ -17,7 +17,8 @@ import { CONNECTIONS_MAX, STREAM_RANGES_MAX, type DataPathMemory } from './memor
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
 /** One client that does not take its replies holds at most this part of all payload memory: a quarter. */
 const SHARE_OF_CHUNKS = 4;
-const BACKLOG = 64;
+/** As many as may be open: a burst of clients finds room. */
+const BACKLOG = CONNECTIONS_MAX;
 const SOCKET_MODE = 0o600;
 /** Receives from one connection before others have their turn. */
 const RECEIVES_PER_TURN = 4;

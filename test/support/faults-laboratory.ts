@@ -75,6 +75,20 @@ export class Laboratory {
     }
   }
 
+  /** One switch with a wire to each of these interfaces; returns its host, where the switch's ports are `port1`, `port2` and so on. */
+  switch(mtu: number, ...ends: WireEnd[]): NetworkNamespace {
+    const host = this.host('switch');
+    host.ip('link add switch type bridge');
+    host.ip('link set switch addrgenmode none');
+    ends.forEach((end, index) => {
+      const port = `port${String(index + 1)}`;
+      this.wire(mtu, end, { host, name: port });
+      host.ip(`link set ${port} master switch`);
+    });
+    host.ip(`link set switch up`);
+    return host;
+  }
+
   /** A file for a target, sparse and zero; returns its path. */
   disk(name = 'disk', sizeBytes = DISK_BYTES): string {
     const path = join(this.folder, name);
@@ -119,6 +133,26 @@ export class Laboratory {
     await eventually('vblade to start', START_MS, () => {
       if (!process.running) throw new Error(process.report);
       return process.lines.length + process.errors.length > 0;
+    });
+    return process;
+  }
+
+  /** Our own target; `words` as its command line has them, after the interface. Returns when it serves. */
+  async aoeCsiTarget(...words: string[]): Promise<TestProcess> {
+    const program = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+    const process = this.start(
+      'aoe-csi target',
+      this.target,
+      globalThis.process.execPath,
+      program,
+      'target',
+      '--interfaces',
+      TARGET,
+      ...words,
+    );
+    await eventually('the target to start', START_MS, () => {
+      if (!process.running) throw new Error(process.report);
+      return process.lines.length > 0;
     });
     return process;
   }
