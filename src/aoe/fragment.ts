@@ -25,7 +25,8 @@ export class Fragment {
   /** Newest copy; older ones hang behind it. */
   copies = NO_COPY;
   copyCount = 0;
-  timeouts = 0;
+  /** Copies that were taken for lost. */
+  losses = 0;
   shortReplies = 0;
   next: Fragment | undefined = undefined;
 }
@@ -50,7 +51,7 @@ export class FragmentPool {
     fragment.state = FRAGMENT_IDLE;
     fragment.copies = NO_COPY;
     fragment.copyCount = 0;
-    fragment.timeouts = 0;
+    fragment.losses = 0;
     fragment.shortReplies = 0;
     return fragment;
   }

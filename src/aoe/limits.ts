@@ -32,8 +32,8 @@ export const REORDER_FRAMES_MIN = 3;
 export const REORDER_FRAMES_MAX = 64;
 /** Timeouts in a row without any answer after which a path is avoided, and a target without another path is probed instead. */
 export const TIMEOUTS_UNTIL_SUSPECT = 3;
-/** Timeouts of one fragment larger than SECTORS_UNPROVEN after which its path is taken to drop large frames. */
-export const LARGE_TIMEOUTS_UNTIL_STEP_DOWN = 2;
+/** Losses of one fragment larger than SECTORS_UNPROVEN after which its path is taken to drop large frames. */
+export const LARGE_LOSSES_UNTIL_STEP_DOWN = 2;
 /** Read replies shorter than asked for that are tried again before the request fails. */
 export const SHORT_REPLIES_MAX = 3;
 /** A target whose device is unavailable is asked again after this long. */

@@ -72,15 +72,21 @@ export class PathHealth implements PathWatcher {
   /** The target says that it has just started: whatever it had queued is gone, and it may be another one. */
   announced(path: Path, nowUs: number): void {
     const { target } = path;
-    if (nowUs - target.announcedUs < VERIFY_SPACING_US) return;
-    target.announcedUs = nowUs;
+    if (!this.#mayAsk(path)) {
+      // Another MAC than the one in use: no reason to stop, but to look who it is.
+      this.sighted(path, nowUs);
+      return;
+    }
+    if (nowUs - path.announcedUs < VERIFY_SPACING_US) return;
     this.#core.events.notice(
       'target-announced',
       target.name,
       `${target.name} announced itself: checking its identity before I/O goes on`,
     );
     for (const other of target.paths) {
-      if (other.mac === path.mac && this.#mayAsk(other)) this.begin(other, nowUs);
+      if (other.mac !== path.mac) continue;
+      other.announcedUs = nowUs;
+      if (this.#mayAsk(other)) this.begin(other, nowUs);
     }
   }
 
@@ -89,7 +95,9 @@ export class PathHealth implements PathWatcher {
     const { target } = path;
     // While a read is being asked for, starting over would only keep that question from ever growing old.
     const busy = !path.identify.idle || path.standing === STANDING_IDENTIFIED;
-    if (path.standing === STANDING_PROVEN || busy || path.reported) return;
+    if (path.standing === STANDING_PROVEN || busy) return;
+    // Asked again by itself, or known for a stranger that is of no use while the owner works.
+    if (path.reverifyUs !== Infinity || (path.reported && ownerWorks(target))) return;
     if (this.#mayAsk(path)) this.begin(path, nowUs);
     else if (target.volume?.allows(path.port) === true && path.standing === STANDING_UNPROVEN) {
       // A stranger beside a working owner: learn who it is, for the report.

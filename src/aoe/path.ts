@@ -76,6 +76,8 @@ export class Path {
   reverifyUs = Infinity;
   pauseUs = 0;
   lastAnswerUs = -Infinity;
+  /** When an announcement last started the questions again. */
+  announcedUs = -Infinity;
   /** What this path says the disk is, as last asked, and when that was found right. */
   found: Identity | undefined = undefined;
   identifiedUs = -Infinity;

@@ -2,7 +2,7 @@ import { OP_TRIM, OP_WRITE } from '../block/request.ts';
 import type { Core } from './core.ts';
 import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
 import { FRAGMENT_RESEND, type Fragment } from './fragment.ts';
-import { COPIES_PER_FRAGMENT_MAX, LARGE_TIMEOUTS_UNTIL_STEP_DOWN, SECTORS_UNPROVEN } from './limits.ts';
+import { COPIES_PER_FRAGMENT_MAX, LARGE_LOSSES_UNTIL_STEP_DOWN, SECTORS_UNPROVEN } from './limits.ts';
 import type { Path } from './path.ts';
 import type { Target } from './target.ts';
 
@@ -70,14 +70,17 @@ export class Recovery {
   findOvertaken(path: Path): void {
     const { copies } = this.#core;
     const lostBelow = path.lostBelow;
+    let large = false;
     while (path.head !== NO_COPY && copies.sequence[path.head] < lostBelow) {
       const copy = path.head;
       if (copies.sequence[copy] > path.recovery) {
         path.recovery = path.sequence;
         path.window.lost();
       }
+      large = this.#isLargeAgain(copy) || large;
       this.markLost(path, copy);
     }
+    if (large) this.#watcher?.largeFramesLost(path, this.nowUs);
   }
 
   /** Frames of `path` that are out of time are lost. */
@@ -89,18 +92,25 @@ export class Recovery {
     let large = false;
     while (path.head !== NO_COPY && copies.sentUs[path.head] + timeoutUs <= nowUs) {
       const copy = path.head;
-      const fragment = copies.fragment[copy];
-      if (fragment !== undefined && fragment.sectors > SECTORS_UNPROVEN && fragment.op !== OP_TRIM) {
-        large ||= ++fragment.timeouts >= LARGE_TIMEOUTS_UNTIL_STEP_DOWN;
-      }
+      large = this.#isLargeAgain(copy) || large;
       this.markLost(path, copy);
     }
     if (path.roundTrip.backoff === 0) path.window.timedOut(inFlight);
     path.recovery = path.sequence;
     path.roundTrip.timedOut();
     path.timeouts++;
-    if (large && path.sectorsMax > SECTORS_UNPROVEN) this.#watcher?.largeFramesLost(path, nowUs);
+    if (large) this.#watcher?.largeFramesLost(path, nowUs);
     this.#watcher?.timedOut(path, nowUs);
+  }
+
+  /** Counts the loss of a large frame; true when it was not its first one, while its path still sends such frames. */
+  #isLargeAgain(copy: number): boolean {
+    const { copies } = this.#core;
+    const fragment = copies.fragment[copy];
+    const path = copies.path[copy];
+    if (fragment === undefined || path === undefined || fragment.op === OP_TRIM || fragment.sectors <= SECTORS_UNPROVEN)
+      return false;
+    return ++fragment.losses >= LARGE_LOSSES_UNTIL_STEP_DOWN && fragment.sectors <= path.sectorsMax;
   }
 
   /** When the oldest frame of `path` runs out of time. */

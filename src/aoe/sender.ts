@@ -171,6 +171,7 @@ export class Sender {
     rest.state = FRAGMENT_RESEND;
     fragment.request.fragmentsOut++;
     fragment.sectors = first;
+    fragment.losses = 0;
     target.ready.unshift(rest);
     return fragment;
   }

@@ -68,7 +68,6 @@ export class Target {
   lastAnswerUs = -Infinity;
   /** Held I/O has been failed after `deadSeconds`; new I/O fails at once until something answers. */
   dead = false;
-  announcedUs = -Infinity;
   /** When it stopped answering, while attached; Infinity while it answers. */
   downSinceUs = Infinity;
   /** The MAC that takes I/O. Others that answer at this address are strangers until this one is silent. */

@@ -25,6 +25,8 @@ export interface SimulationOptions {
 const RECOVERY_US = 8_000_000;
 /** Turns of an idle engine per virtual second that are no reason to worry. */
 const IDLE_TURNS_PER_SECOND = 50;
+/** A sentence that comes more often is of no use to anybody. */
+const TELLINGS_MAX = 50;
 const CHUNKS = 96;
 
 /** Everything of one seed: a network, targets with disks, the engine, and clients that know what they wrote. */
@@ -47,8 +49,8 @@ export class Simulation implements EngineEvents {
   readonly strangers: ModelDisk[] = [];
   /** Run when troubles end, besides what is always put right. */
   readonly healers: (() => void)[] = [];
-  /** Statuses of the engine's notices, counted. */
-  readonly notices = new Map<NoticeKind, number>();
+  /** What the engine has told, and how often. */
+  readonly notices = new Map<string, number>();
   readonly #trace: ((nowUs: number, text: string) => void) | undefined;
   #detached = 0;
   #disks = 0;
@@ -182,7 +184,9 @@ export class Simulation implements EngineEvents {
   }
 
   notice(kind: NoticeKind, target: string, text: string): void {
-    this.notices.set(kind, (this.notices.get(kind) ?? 0) + 1);
+    const told = (this.notices.get(text) ?? 0) + 1;
+    this.notices.set(text, told);
+    if (told > TELLINGS_MAX) throw new Violation(`the engine has told ${told} times: ${text}`);
     this.trace(() => `notice (${kind}${target === '' ? '' : ` ${target}`}): ${text}`);
   }
 
