@@ -106,6 +106,7 @@ export class Engine implements SightingListener {
     this.#sender = new Sender(this.#core, this.#recovery);
     this.#commands = new TargetCommands(this.#core);
     this.#recovery.watch(this.#health);
+    this.#health.connect(this.#replies);
     this.#discovery.connect(this.#health, this.#payload, this);
   }
 

@@ -23,6 +23,11 @@ import { STANDING_CONFLICT, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_UNPRO
 import type { PathWatcher, Recovery } from './recovery.ts';
 import { TARGET_DOWN, TARGET_FENCED, TARGET_MISMATCH, TARGET_UP, type Target, type TargetState } from './target.ts';
 
+/** Whoever ends a volume's I/O once its target is reserved by another initiator. */
+export interface FenceKeeper {
+  fence(target: Target, nowUs: number): void;
+}
+
 /** An unattached target's identity has been learnt. */
 export interface IdentityListener {
   identified(path: Path, identity: Identity): void;
@@ -39,6 +44,7 @@ export class PathHealth implements PathWatcher {
   readonly #exchanges: Exchanges;
   readonly #payload: PayloadProbe;
   readonly #listener: IdentityListener;
+  #keeper: FenceKeeper | undefined;
 
   constructor(core: Core, recovery: Recovery, exchanges: Exchanges, payload: PayloadProbe, listener: IdentityListener) {
     this.#core = core;
@@ -48,10 +54,15 @@ export class PathHealth implements PathWatcher {
     this.#listener = listener;
   }
 
+  connect(keeper: FenceKeeper): void {
+    this.#keeper = keeper;
+  }
+
   /** Starts the questions from the first one. What was under way on the path will be sent again. */
   begin(path: Path, nowUs: number): void {
     this.stop(path);
     this.#recovery.loseAll(path);
+    if (path.target.state === TARGET_FENCED) return;
     path.pauseUs = PROBE_FIRST_US;
     path.identify.dueUs = nowUs;
     this.tick(path, nowUs);
@@ -216,6 +227,9 @@ export class PathHealth implements PathWatcher {
     if (state === TARGET_UP) {
       target.downSinceUs = Infinity;
       target.dead = false;
+    } else if (state === TARGET_FENCED) {
+      // For good, and told as such: deadSeconds has nothing to add.
+      target.downSinceUs = Infinity;
     } else if (before === TARGET_UP) {
       target.downSinceUs = nowUs;
       this.#askStrangers(target, nowUs);
@@ -366,6 +380,10 @@ export class PathHealth implements PathWatcher {
 
   #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
     const { target } = path;
+    if (aoeError === AOE_ERROR_RESERVED && target.volume?.ready === true) {
+      this.#keeper?.fence(target, nowUs);
+      return;
+    }
     if (path.standing === STANDING_PROVEN) {
       this.#payload.answered(path, !failed && whole, aoeError === AOE_ERROR_BAD_ARGUMENT, nowUs);
       return;
@@ -373,8 +391,6 @@ export class PathHealth implements PathWatcher {
     if (path.standing !== STANDING_IDENTIFIED) return;
     if (aoeError !== 0) {
       target.obstacle = `it refuses a read: ${aoeErrorName(aoeError)}`;
-      // Who is fenced may still attach read-only duties elsewhere; here nothing can work until the reservation is gone.
-      if (aoeError === AOE_ERROR_RESERVED) this.update(target, nowUs);
       return;
     }
     // An unreadable sector 0 is the disk's trouble, not the path's; a reply without its data is the path's.

@@ -25,12 +25,12 @@ import { ATA_COMMAND, ATA_DATA, ATA_FEATURE, ERROR, SHELF, SRC_MAC, TAG, VERSION
 import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX } from './limits.ts';
 import { aoeErrorName, ataStatusText } from './names.ts';
 import type { Path } from './path.ts';
-import type { PathHealth } from './path-health.ts';
+import type { FenceKeeper, PathHealth } from './path-health.ts';
 import type { Recovery } from './recovery.ts';
 import { TARGET_FENCED, type Target } from './target.ts';
 
 /** Takes the answers to ATA commands: finds what they answer, and ends or repeats it. */
-export class Replies {
+export class Replies implements FenceKeeper {
   readonly #core: Core;
   readonly #recovery: Recovery;
   readonly #health: PathHealth;
@@ -268,7 +268,7 @@ export class Replies {
         }
         break;
       case AOE_ERROR_RESERVED:
-        this.#fence(target, nowUs);
+        this.fence(target, nowUs);
         return;
       case AOE_ERROR_BAD_COMMAND:
       case AOE_ERROR_BAD_VERSION:
@@ -280,9 +280,11 @@ export class Replies {
     this.fail(fragment, target, status, copy, nowUs);
   }
 
-  #fence(target: Target, nowUs: number): void {
+  /** Another initiator has reserved the target: all I/O fails, now and later, and nothing is sent there any more. */
+  fence(target: Target, nowUs: number): void {
     if (target.state === TARGET_FENCED) return;
     this.#health.setState(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
+    for (const path of target.paths) this.#health.stop(path);
     this.#core.events.notice(
       'reserved',
       target.name,

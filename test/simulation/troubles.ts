@@ -190,10 +190,10 @@ export const TROUBLES: readonly Trouble[] = [
     plan: (simulation) => {
       allow(simulation, (status) => status === STATUS_FENCED);
       const target = simulation.random.pick(simulation.targets);
-      simulation.events.at(
-        simulation.random.integer(simulation.healUs / 10, simulation.healUs),
-        () => (target.troubles.reserved = true),
-      );
+      const { random, events, healUs } = simulation;
+      // Also behind our back, while the target is away.
+      if (random.chance(0.5)) restart(simulation, false);
+      events.at(random.integer(healUs / 10, healUs), () => (target.troubles.reserved = true));
     },
   },
   {
