@@ -45,7 +45,7 @@ export const REJECTIONS = {
 export type Rejection = keyof typeof REJECTIONS;
 
 export interface Placement {
-  /** Best first: by preferred topology, then least waste, then lowest address. The same input gives the same order. */
+  /** Best first: by preferred topology, then smallest target, then lowest address. The same input gives the same order. */
   readonly candidates: readonly Candidate[];
   /** How many targets failed which test first; with the candidates they add up to all targets. */
   readonly rejected: ReadonlyMap<Rejection, number>;
@@ -99,10 +99,10 @@ function unavailability({ state, claim, publications, task }: TargetRecord): Rej
   return state === 'Available' && claim === undefined && publications.length === 0 && task === undefined ? undefined : 'taken';
 }
 
+/** The smallest target is also the one of which least lies idle. */
 function byMerit(a: Candidate, b: Candidate): number {
   return (
     a.preference - b.preference ||
-    a.wasteBytes - b.wasteBytes ||
     a.target.identity.sizeBytes - b.target.identity.sizeBytes ||
     compareAddresses(a.target.address, b.target.address)
   );

@@ -15,7 +15,7 @@ const clusterIds = fc.stringMatching(/^[A-Za-z0-9._-]{1,63}$/);
 const volumeNames = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 });
 const claims = fc.tuple(clusterIds, volumeNames).map(([clusterId, name]) => claimOf(clusterId, name));
 /** Characters of which the texts here are made, so that garbage is nearly right. */
-const nearlyRight = fc.string({ unit: fc.constantFrom(...'e0123456789.@;-,/%aoecsi GiMKk\0é'), maxLength: 60 });
+const nearlyRight = fc.string({ unit: fc.constantFrom(...'e0123456789.@;-,/%aoecsi GiMKk\0é'.split('')), maxLength: 60 });
 const garbage = fc.oneof(fc.string({ unit: 'binary' }), nearlyRight);
 
 describe('volume id', () => {
@@ -86,7 +86,7 @@ describe('claim', () => {
   test('ownershipOf() calls nothing its own that formatConfigString() did not write', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
-      nearlyRight.map(Buffer.from),
+      nearlyRight.map((text) => Buffer.from(text)),
       claims.map((c) => Buffer.from(`aoe-csi/1;c;${c}`)),
     );
     fc.assert(
@@ -98,6 +98,22 @@ describe('claim', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  test('ownershipOf() takes no claim for its own that has something before, behind or missing', () => {
+    const claim = claimOf('c', 'v');
+    const right = formatConfigString('c', claim);
+    for (const text of [
+      `${right};`,
+      `${right};x`,
+      `${right} `,
+      ` ${right}`,
+      right.slice(0, -1),
+      `aoe-csi/1;c`,
+      `aoe-csi/1;;${claim}`,
+    ]) {
+      expect(ownershipOf(text, 'c').kind).toBe('foreign');
+    }
   });
 
   test('ownershipOf() says who when a newer version of this driver, or somebody who talks a lot, wrote the string', () => {
