@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NetworkPair, volumeDirectory } from './network.ts';
+import { DIRECTORY_PREFIX, NetworkPair, volumeDirectory } from './network.ts';
 import { RunningProcess } from './processes.ts';
 
 const MEBIBYTE = 1_048_576;
@@ -41,7 +41,7 @@ export class Laboratory {
 
   constructor({ mtu, offload }: Conditions) {
     this.mtu = mtu;
-    this.directory = mkdtempSync(join(tmpdir(), 'aoe-csi-bench-'));
+    this.directory = mkdtempSync(join(tmpdir(), DIRECTORY_PREFIX));
     mkdirSync(volumeDirectory(), { recursive: true });
     this.volumePath = join(volumeDirectory(), 'volume');
     fillVolume(this.volumePath);

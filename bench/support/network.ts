@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const PREFIX = 'aoeb';
 const NAMESPACE_DIRECTORY = '/run/netns';
@@ -75,6 +77,9 @@ export class NetworkPair {
   }
 }
 
+/** What the name of a run's temporary directory begins with. */
+export const DIRECTORY_PREFIX = `${PREFIX}${process.pid}-`;
+
 /** Where a run keeps its volume: memory, so that no disk is measured. */
 export function volumeDirectory(pid = process.pid): string {
   return `/dev/shm/${PREFIX}${pid}`;
@@ -84,13 +89,15 @@ export function volumeDirectory(pid = process.pid): string {
 export function removeLeftovers(): string[] {
   const removed: string[] = [];
   for (const namespace of namesOfTheDead(NAMESPACE_DIRECTORY)) {
-    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid));
     ip('netns', 'delete', namespace);
     removed.push(`network namespace ${namespace}`);
   }
-  for (const directory of namesOfTheDead('/dev/shm')) {
-    rmSync(`/dev/shm/${directory}`, { recursive: true });
-    removed.push(`volume /dev/shm/${directory}`);
+  for (const parent of ['/dev/shm', tmpdir()]) {
+    for (const name of namesOfTheDead(parent)) {
+      rmSync(join(parent, name), { recursive: true, force: true });
+      removed.push(`directory ${join(parent, name)}`);
+    }
   }
   return removed;
 }
@@ -104,9 +111,17 @@ function namesOfTheDead(directory: string): string[] {
     return []; // no namespace was ever made here
   }
   return names.filter((name) => {
-    const pid = new RegExp(`^${PREFIX}(\\d+)(-initiator|-target)?$`).exec(name)?.[1];
+    const pid = new RegExp(`^${PREFIX}(\\d+)(-.*)?$`).exec(name)?.[1];
     return pid !== undefined && !isBench(pid);
   });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself since it was listed.
+  }
 }
 
 function isBench(pid: string): boolean {
