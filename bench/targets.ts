@@ -27,20 +27,13 @@ export const vblade: Target = {
 export const tgt: Target = {
   commands: ['tgtd', 'tgtadm'],
   async start(laboratory) {
-    // The control port tells the sockets of several tgtd apart: /run/tgtd/socket.<port>.
-    const controlPort = `${process.pid % 30_000}`;
-    const server = laboratory.startOnTarget([
-      'tgtd',
-      '--foreground',
-      '--control-port',
-      controlPort,
-      '--iscsi',
-      `portal=${ISCSI_PORTAL}`,
-    ]);
-    const control = existsSync('/run/tgtd') ? '/run/tgtd' : '/var/run/tgtd';
-    await server.ready(() => existsSync(join(control, `socket.${controlPort}`)));
+    // Its control socket, which tgtd would leave behind in /run. tgtd adds the control port's number.
+    const socket = join(laboratory.directory, 'tgtd');
+    const environment = ['env', `TGT_IPC_SOCKET=${socket}`];
+    const server = laboratory.startOnTarget([...environment, 'tgtd', '--foreground', '--iscsi', `portal=${ISCSI_PORTAL}`]);
+    await server.ready(() => existsSync(`${socket}.0`));
     const manage = async (...words: string[]): Promise<void> => {
-      await laboratory.startOnTarget(['tgtadm', '--control-port', controlPort, '--lld', 'iscsi', ...words]).finish();
+      await laboratory.startOnTarget([...environment, 'tgtadm', '--lld', 'iscsi', ...words]).finish();
     };
     await manage('--op', 'new', '--mode', 'target', '--tid', '1', '--targetname', ISCSI_NAME);
     await manage('--op', 'new', '--mode', 'logicalunit', '--tid', '1', '--lun', '1', '--backing-store', laboratory.volumePath);
