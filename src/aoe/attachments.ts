@@ -93,9 +93,7 @@ export class Attachments {
     volume.options = options;
     for (const path of target.paths) {
       path.window.setLimit(target.framesMax);
-      const allowed = volume.allows(path.port);
-      if (!allowed && path.standing === STANDING_PROVEN) this.#health.begin(path, nowUs);
-      if (!allowed) this.#health.stop(path);
+      if (!volume.allows(path.port)) this.#health.leave(path);
       else if (path.port.up && path.standing !== STANDING_PROVEN && path.identify.idle) this.#health.begin(path, nowUs);
     }
     this.#health.update(target, nowUs);

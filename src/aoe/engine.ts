@@ -274,8 +274,7 @@ export class Engine implements SightingListener {
   #portChanged(path: Path, was: { up: boolean; mac: number; mtu: number }, nowUs: number): void {
     const { port, target } = path;
     if (!port.up && was.up) {
-      this.#health.stop(path);
-      this.#recovery.loseAll(path);
+      this.#health.leave(path);
     } else if (port.up && !was.up && target.volume?.allows(port) === true) {
       this.#health.begin(path, nowUs);
     } else if (port.mtu !== was.mtu) {

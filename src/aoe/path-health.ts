@@ -60,8 +60,7 @@ export class PathHealth implements PathWatcher {
 
   /** Starts the questions from the first one. What was under way on the path will be sent again. */
   begin(path: Path, nowUs: number): void {
-    this.stop(path);
-    this.#recovery.loseAll(path);
+    this.leave(path);
     if (path.target.state === TARGET_FENCED) return;
     path.pauseUs = PROBE_FIRST_US;
     path.identify.dueUs = nowUs;
@@ -69,7 +68,13 @@ export class PathHealth implements PathWatcher {
     this.update(path.target, nowUs);
   }
 
-  /** Asks nothing any more and takes no I/O: the volume is gone, or may not use this interface. */
+  /** Takes no I/O and asks nothing any more; what was under way goes on elsewhere, or waits. */
+  leave(path: Path): void {
+    this.stop(path);
+    this.#recovery.loseAll(path);
+  }
+
+  /** Asks nothing any more and takes no new I/O. */
   stop(path: Path): void {
     this.#exchanges.end(path.identify);
     this.#exchanges.end(path.probe);
@@ -156,8 +161,7 @@ export class PathHealth implements PathWatcher {
   unavailable(path: Path, nowUs: number): void {
     if (path.standing !== STANDING_PROVEN) return;
     path.target.obstacle = 'it says that its disk is unavailable';
-    this.stop(path);
-    this.#recovery.loseAll(path);
+    this.leave(path);
     path.pauseUs = UNAVAILABLE_POLL_US;
     path.identify.dueUs = nowUs + UNAVAILABLE_POLL_US;
     this.update(path.target, nowUs);
@@ -179,7 +183,7 @@ export class PathHealth implements PathWatcher {
 
   nextUs(path: Path): number {
     if (!path.port.up) return Infinity;
-    const questions = Math.min(path.identify.dueUs, path.reverifyUs);
+    const questions = path.identify.idle ? path.reverifyUs : path.identify.dueUs;
     if (path.standing === STANDING_IDENTIFIED) return Math.min(questions, path.probe.dueUs);
     return path.standing === STANDING_PROVEN ? Math.min(questions, this.#payload.nextUs(path)) : questions;
   }
