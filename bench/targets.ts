@@ -4,7 +4,6 @@ import { SHELF, SLOT, type Laboratory } from './support/laboratory.ts';
 import { INTERFACE, TARGET_ADDRESS } from './support/network.ts';
 
 export const ISCSI_NAME = 'iqn.2004-10.bench:volume';
-/** Of our own, not tgtd's 3260: the namespace is ours, but a person may look at it. */
 export const ISCSI_PORTAL = `${TARGET_ADDRESS}:3260`;
 export const NBD_PORT = 10_809;
 
