@@ -6,7 +6,7 @@ import type { Arena } from '../buffers/arena.ts';
 import type { Mac } from './address.ts';
 import { writeConfigRequest } from './config.ts';
 import { CONFIG_READ, COMMAND_CONFIG, LBA28_DEVICE_BITS, VERSION_FLAGS_REQUEST } from './constants.ts';
-import { writeCommon, writeEthernet } from './header.ts';
+import { padFrame, writeCommon, writeEthernet } from './header.ts';
 import type { Path } from './path.ts';
 
 /**
@@ -44,9 +44,9 @@ export function ataArgument(flags: number, feature: number, sectors: number, opc
   return (flags << 24) | (feature << 16) | (sectors << 8) | opcode;
 }
 
-/** A query-config read at `at`, to one MAC or to all. */
+/** A query-config read at `at`, to one MAC or to all, with zeros up to Ethernet's minimum: an ATA header may have stood there. */
 export function writeConfigQuery(arena: Arena, at: number, to: Mac, from: Mac, shelf: number, slot: number, tag: number): void {
   writeEthernet(arena.view, at, to, from);
   writeCommon(arena.view, at, VERSION_FLAGS_REQUEST, 0, shelf, slot, COMMAND_CONFIG, tag >>> 0);
-  writeConfigRequest(arena.view, at, CONFIG_READ);
+  padFrame(arena.bytes, at, writeConfigRequest(arena.view, at, CONFIG_READ));
 }

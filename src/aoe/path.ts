@@ -141,9 +141,15 @@ export class Path {
     return byDistance < this.#answered3 ? byDistance : this.#answered3;
   }
 
-  /** A frame taken for lost was answered after all: be more patient. */
+  /** A frame taken for lost because others overtook it was answered after all: be more patient. */
   overtaken(): void {
     this.reordered++;
     this.reorder = Math.min(this.reorder * 2, REORDER_FRAMES_MAX);
+  }
+
+  /** A frame ran out of time that others may have overtaken long before: be less patient. */
+  timedOut(): void {
+    this.timeouts++;
+    this.reorder = Math.max(this.reorder >> 1, REORDER_FRAMES_MIN);
   }
 }

@@ -98,7 +98,7 @@ export class Recovery {
     if (path.roundTrip.backoff === 0) path.window.timedOut(inFlight);
     path.recovery = path.sequence;
     path.roundTrip.timedOut();
-    path.timeouts++;
+    path.timedOut();
     if (large) this.#watcher?.largeFramesLost(path, nowUs);
     this.#watcher?.timedOut(path, nowUs);
   }

@@ -103,8 +103,10 @@ export class Replies implements FenceKeeper {
   /** What every answer tells of its path, whatever it says. */
   #learn(path: Path, copy: number, nowUs: number): void {
     const { copies } = this.#core;
-    if (copies.state[copy] === COPY_LOST) path.overtaken();
-    path.roundTrip.sample(nowUs - copies.sentUs[copy]);
+    const roundTripUs = nowUs - copies.sentUs[copy];
+    // Within its time, so it was not a timeout that gave it up.
+    if (copies.state[copy] === COPY_LOST && roundTripUs < path.roundTrip.timeoutUs) path.overtaken();
+    path.roundTrip.sample(roundTripUs);
     path.answered(copies.sequence[copy]);
     path.window.answered();
   }

@@ -1,8 +1,17 @@
 import { readMac, type Mac } from '../../src/aoe/address.ts';
+import { COMMAND_CONFIG } from '../../src/aoe/constants.ts';
 import { NO_COPY } from '../../src/aoe/copies.ts';
 import { Engine, reserveEngineMemory } from '../../src/aoe/engine.ts';
 import type { EngineEvents } from '../../src/aoe/events.ts';
-import { ATA_DATA, DST_MAC, ETHERNET_HEADER_BYTES, TAG } from '../../src/aoe/layout.ts';
+import {
+  ATA_DATA,
+  COMMAND,
+  CONFIG_STRING,
+  DST_MAC,
+  ETHERNET_HEADER_BYTES,
+  FRAME_BYTES_MIN,
+  TAG,
+} from '../../src/aoe/layout.ts';
 import type { Port } from '../../src/aoe/port.ts';
 import { ArenaPlan, plainArena, type Arena } from '../../src/buffers/arena.ts';
 import { CHUNK_BYTES, ChunkPool } from '../../src/buffers/chunk-pool.ts';
@@ -188,8 +197,13 @@ export class SimulatedInitiator {
   }
 
   #checkFrame(at: Interface, frame: Frame): void {
-    if (frame.length < 60) throw new Violation(`${at.name}: a frame of ${frame.length} bytes is too short for Ethernet`);
-    const tag = new DataView(frame.buffer).getUint32(TAG);
+    if (frame.length < FRAME_BYTES_MIN) throw new Violation(`${at.name}: a frame of ${frame.length} bytes is too short for Ethernet`);
+    const view = new DataView(frame.buffer);
+    const end = view.getUint8(COMMAND) === COMMAND_CONFIG ? CONFIG_STRING : ATA_DATA;
+    if (frame.length === FRAME_BYTES_MIN && frame.subarray(end).some((byte) => byte !== 0)) {
+      throw new Violation(`${at.name}: somebody's old bytes pad a frame: ${describe(frame)}`);
+    }
+    const tag = view.getUint32(TAG);
     if (this.#tags.has(tag)) throw new Violation(`${at.name}: tag ${tag.toString(16)} was used before`);
     this.#tags.add(tag);
   }
