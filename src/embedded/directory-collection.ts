@@ -32,7 +32,10 @@ export interface CollectionParts {
   readonly onProblem: (message: string) => void;
 }
 
-/** A folder with one file for each record. Readers take no lock: a rename shows them the old file or the new one. */
+/**
+ * A folder with one file for each record. Readers take no lock: a rename shows them the old file or the new one. They may see a write
+ * some milliseconds before its promise resolves, so one that only a power failure could still undo.
+ */
 export class DirectoryCollection<T> implements Collection<T> {
   readonly #parts: CollectionParts;
   #isClosed = false;

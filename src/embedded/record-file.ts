@@ -6,8 +6,8 @@ export const RECORD_BYTES_MAX = 16 * 2 ** 20;
 const FORMAT = 1;
 
 const EXTENSION = '.json';
-/** A name's file is at most 255 bytes long, also with what durable-file.ts adds while it writes. */
-const FILE_NAME_LENGTH_MAX = 240;
+/** File names have at most 255 bytes, also with the extension and with what durable-file.ts adds while it writes. */
+const FILE_NAME_LENGTH_MAX = 246;
 /** What stands for itself in a file name, which never starts with a dot. */
 const PLAIN = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 

@@ -21,15 +21,18 @@ interface Consensus {
 
 /** All sights, by target. Texts that are no address are left out: they come from outside. */
 export function sightingsByAddress(nodes: readonly NodeRecord[]): ReadonlyMap<string, readonly Sighting[]> {
-  const sightings = new Map<string, Sighting[]>();
+  const sightings = new Map<string, Sighting[]>([...addressesSeen(nodes)].map((address) => [address, []]));
   for (const { nodeId, targets } of nodes) {
-    for (const [address, sight] of Object.entries(targets)) {
-      const known = sightings.get(address);
-      if (known !== undefined) known.push({ nodeId, sight });
-      else if (isTargetAddress(address)) sightings.set(address, [{ nodeId, sight }]);
-    }
+    for (const [address, sight] of Object.entries(targets)) sightings.get(address)?.push({ nodeId, sight });
   }
   return sightings;
+}
+
+/** All targets that nodes see. Texts that are no address are left out: they come from outside. */
+export function addressesSeen(nodes: readonly NodeRecord[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  for (const { targets } of nodes) for (const address of Object.keys(targets)) seen.add(address);
+  return new Set([...seen].filter(isTargetAddress));
 }
 
 /**
@@ -45,15 +48,15 @@ export function sightingsByAddress(nodes: readonly NodeRecord[]): ReadonlyMap<st
  * `reason`, and a disk that has grown is noted; another disk never takes the place of the one that a volume is on.
  *
  * @param record as it is, undefined when there is none
- * @param sightings of live nodes; ask only when there are live nodes: of those who are silent nothing is known
+ * @param nodes that are alive, at least one: of what silent ones see nothing is known
  */
 export function nextTarget(
   address: string,
   record: TargetRecord | undefined,
-  sightings: readonly Sighting[],
+  nodes: readonly NodeRecord[],
   clusterId: string,
 ): TargetRecord | undefined {
-  const seen = consensus(address, sightings);
+  const seen = consensus(address, nodes);
   const next = successor(address, record, seen, clusterId);
   return next === undefined || isSame(record, next) ? undefined : next;
 }
@@ -108,14 +111,17 @@ function whyNotOurs({ claim, confirmed }: ClaimRecord, configString: string, clu
   return owner.claim === claim ? '' : `the target is claimed for another volume of this cluster (claim ${owner.claim})`;
 }
 
-function consensus(address: string, sightings: readonly Sighting[]): Consensus | undefined {
-  const [first, ...others] = sightings;
+/** A thousand nodes may see four thousand targets each: nothing is allocated for one sight. */
+function consensus(address: string, nodes: readonly NodeRecord[]): Consensus | undefined {
+  const first = nodes.find(({ targets }) => targets[address] !== undefined);
   if (first === undefined) return undefined;
-  let { identity, fencing, configString } = first.sight;
+  let { identity, fencing, configString } = first.targets[address];
   let conflict = '';
-  for (const { nodeId, sight } of others) {
+  for (const node of nodes) {
+    const sight = node.targets[address];
+    if (sight === undefined) continue;
     const isSameDisk = sight.identity.serial === identity.serial && sight.identity.model === identity.model;
-    if (!isSameDisk && conflict === '') conflict = twoDisks(address, first, { nodeId, sight });
+    if (!isSameDisk && conflict === '') conflict = twoDisks(address, first, node);
     // What all of them have: a volume may be used from any node.
     if (isSameDisk && sight.identity.sizeBytes < identity.sizeBytes) identity = sight.identity;
     fencing = weakerFencing(fencing, sight.fencing);
@@ -124,8 +130,8 @@ function consensus(address: string, sightings: readonly Sighting[]): Consensus |
   return { identity, fencing, configString, conflict };
 }
 
-function twoDisks(address: string, a: Sighting, b: Sighting): string {
-  const [one, other] = [a, b].map(({ nodeId, sight }) => `node ${nodeId} sees ${describe(sight.identity)}`);
+function twoDisks(address: string, a: NodeRecord, b: NodeRecord): string {
+  const [one, other] = [a, b].map(({ nodeId, targets }) => `node ${nodeId} sees ${describe(targets[address].identity)}`);
   return `two disks share the address ${address}: ${one}, ${other}; give one of them another address`;
 }
 

@@ -84,7 +84,7 @@ export const PARAMETERS = {
       '(`headers`), all of it is zeroed (`zero`), or trimmed where the target can (`discard`), or it stays (`none`).',
     byDefault: 'headers',
     places: DYNAMIC,
-    ...oneOf(['headers', 'discard', 'zero', 'none']),
+    ...oneOf(['headers', 'discard', 'zero', 'none'] as const),
   }),
   deadSeconds: parameter({
     name: 'deadSeconds',
@@ -114,7 +114,7 @@ export const PARAMETERS = {
       'get theirs once.',
     byDefault: 'never',
     places: ['PersistentVolume'],
-    ...oneOf(['never', 'blank']),
+    ...oneOf(['never', 'blank'] as const),
   }),
 };
 

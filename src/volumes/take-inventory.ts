@@ -1,7 +1,11 @@
-import { nextTarget, sightingsByAddress, type Sighting } from './inventory.ts';
+import { setImmediate as otherWork } from 'node:timers/promises';
+import { addressesSeen, nextTarget } from './inventory.ts';
 import { isAlive } from './liveness.ts';
 import type { TargetRecord } from './records.ts';
 import { isConflict, type Collection, type Store, type Versioned } from './store.ts';
+
+/** Targets that are looked at before others may work. */
+const ROW = 32;
 
 /** What a round did. */
 export interface InventoryRound {
@@ -20,12 +24,12 @@ export interface InventoryRound {
 export async function takeInventory(store: Store, clusterId: string, nowMs: number): Promise<InventoryRound> {
   const nodes = (await store.nodes.list()).map(({ value }) => value).filter((node) => isAlive(node, nowMs));
   const records = new Map((await store.targets.list()).map((record) => [record.name, record]));
-  const sightings = nodes.length === 0 ? new Map<string, readonly Sighting[]>() : sightingsByAddress(nodes);
   const round = { created: [] as string[], updated: [] as string[], failures: [] as string[] };
-  const addresses = nodes.length === 0 ? [] : new Set([...records.keys(), ...sightings.keys()]);
-  for (const address of addresses) {
+  const addresses = nodes.length === 0 ? [] : [...new Set([...records.keys(), ...addressesSeen(nodes)])];
+  for (const [index, address] of addresses.entries()) {
+    if (index % ROW === 0) await otherWork();
     const record = records.get(address);
-    const next = nextTarget(address, record?.value, sightings.get(address) ?? [], clusterId);
+    const next = nextTarget(address, record?.value, nodes, clusterId);
     if (next === undefined) continue;
     const list = record === undefined ? round.created : round.updated;
     try {

@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatConfigString } from '../../src/volumes/claim.ts';
-import { nextTarget, type Sighting } from '../../src/volumes/inventory.ts';
+import { nextTarget } from '../../src/volumes/inventory.ts';
 import { targetRecordProblem } from '../../src/volumes/record-check.ts';
-import { FENCING_LEVELS, TARGET_STATES, type TargetRecord } from '../../src/volumes/records.ts';
-import { claimRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
+import { FENCING_LEVELS, TARGET_STATES, type NodeRecord, type TargetRecord } from '../../src/volumes/records.ts';
+import { claimRecord, nodeRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
 
 const A = 'e1.1';
 const CLUSTER = 'c';
@@ -16,9 +16,13 @@ const strings = fc.constantFrom(
 );
 const identities = fc.record({ serial: fc.constantFrom('s', 't'), model: fc.constant('m'), sizeBytes: fc.constantFrom(1, 2, 3) });
 const fencing = fc.constantFrom(...FENCING_LEVELS);
-const sightings: fc.Arbitrary<Sighting[]> = fc
+/** None to three nodes that see the target, and one that doesn't. */
+const nodeLists: fc.Arbitrary<NodeRecord[]> = fc
   .array(fc.record({ identity: identities, configString: strings, fencing }), { maxLength: 3 })
-  .map((sights) => sights.map((sight, index) => ({ nodeId: `${index}`, sight: sightRecord(A, sight) })));
+  .map((sights) => [
+    nodeRecord('blind', []),
+    ...sights.map((sight, index) => nodeRecord(`${index}`, [], { targets: { [A]: sightRecord(A, sight) } })),
+  ]);
 const records: fc.Arbitrary<TargetRecord> = fc
   .record({ state: fc.constantFrom(...TARGET_STATES), identity: identities, fencing, confirmed: fc.boolean() })
   .map(({ state, identity, fencing: level, confirmed }) => {
@@ -28,9 +32,9 @@ const records: fc.Arbitrary<TargetRecord> = fc
 
 test('nextTarget() settles at once: what it has decided it does not change again', () => {
   fc.assert(
-    fc.property(fc.option(records, { nil: undefined }), sightings, (record, seen) => {
-      const next = nextTarget(A, record, seen, CLUSTER);
-      if (next !== undefined) expect(nextTarget(A, next, seen, CLUSTER)).toBeUndefined();
+    fc.property(fc.option(records, { nil: undefined }), nodeLists, (record, nodes) => {
+      const next = nextTarget(A, record, nodes, CLUSTER);
+      if (next !== undefined) expect(nextTarget(A, next, nodes, CLUSTER)).toBeUndefined();
     }),
     { numRuns: 1_000 },
   );
@@ -38,12 +42,12 @@ test('nextTarget() settles at once: what it has decided it does not change again
 
 test('nextTarget() never takes a claim, a publication or a task away, nor frees what carries a string', () => {
   fc.assert(
-    fc.property(records, sightings, (record, seen) => {
-      const next = nextTarget(A, record, seen, CLUSTER) ?? record;
+    fc.property(records, nodeLists, (record, nodes) => {
+      const next = nextTarget(A, record, nodes, CLUSTER) ?? record;
       expect([next.claim, next.publications, next.task]).toEqual([record.claim, record.publications, record.task]);
       if (record.claim !== undefined) expect(next.state).toBe(record.state);
-      const isMarked = seen.some(({ sight }) => sight.configString !== '');
-      if (seen.length > 0 && isMarked) expect(next.state).not.toBe('Available');
+      const isMarked = nodes.some(({ targets }) => targets[A] !== undefined && targets[A].configString !== '');
+      if (isMarked) expect(next.state).not.toBe('Available');
       expect(targetRecordProblem(A, next)).toBeUndefined();
     }),
     { numRuns: 1_000 },
@@ -52,10 +56,10 @@ test('nextTarget() never takes a claim, a publication or a task away, nor frees 
 
 test('nextTarget() does not depend on which node is asked first, but for the words', () => {
   fc.assert(
-    fc.property(fc.option(records, { nil: undefined }), sightings, (record, seen) => {
+    fc.property(fc.option(records, { nil: undefined }), nodeLists, (record, nodes) => {
       const wordless = (next: TargetRecord | undefined) => next && { state: next.state, fencing: next.fencing };
-      fc.pre(new Set(seen.map(({ sight }) => sight.identity.serial)).size < 2);
-      const [one, other] = [seen, seen.toReversed()].map((order) => nextTarget(A, record, order, CLUSTER));
+      fc.pre(new Set(nodes.flatMap(({ targets }) => targets[A]?.identity.serial ?? [])).size < 2);
+      const [one, other] = [nodes, nodes.toReversed()].map((order) => nextTarget(A, record, order, CLUSTER));
       expect(wordless(one ?? record)).toEqual(wordless(other ?? record));
       expect((one ?? record)?.identity).toEqual((other ?? record)?.identity);
     }),

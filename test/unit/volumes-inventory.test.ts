@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { formatConfigString } from '../../src/volumes/claim.ts';
-import { nextTarget, sightingsByAddress, type Sighting } from '../../src/volumes/inventory.ts';
-import type { SightRecord, TargetRecord } from '../../src/volumes/records.ts';
+import { addressesSeen, nextTarget, sightingsByAddress } from '../../src/volumes/inventory.ts';
+import type { NodeRecord, SightRecord, TargetRecord } from '../../src/volumes/records.ts';
 import { claimRecord, GI, nodeRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
 
 const CLUSTER = 'cluster-1';
@@ -10,12 +10,16 @@ const OURS = formatConfigString(CLUSTER, CLAIM);
 const THEIRS = formatConfigString('cluster-2', CLAIM);
 const A = 'e10.3';
 
-function seen(...sights: Partial<SightRecord>[]): Sighting[] {
-  return sights.map((differences, index) => ({ nodeId: `node-${index + 1}`, sight: sightRecord(A, differences) }));
+/** Nodes that see the target, or nothing where it says undefined. */
+function nodesSeeing(...sights: (Partial<SightRecord> | undefined)[]): NodeRecord[] {
+  return sights.map((differences, index) => {
+    const targets = differences === undefined ? {} : { [A]: sightRecord(A, differences) };
+    return nodeRecord(`node-${index + 1}`, [], { targets });
+  });
 }
 
 function next(record: TargetRecord | undefined, ...sights: Partial<SightRecord>[]): TargetRecord | undefined {
-  return nextTarget(A, record, seen(...sights), CLUSTER);
+  return nextTarget(A, record, nodesSeeing(undefined, ...sights), CLUSTER);
 }
 
 const free = targetRecord(A);
@@ -68,8 +72,8 @@ describe('nextTarget() of a target that is nobody’s', () => {
     expect(next(free, {}, { identity })).toMatchObject({
       state: 'Foreign',
       reason:
-        `two disks share the address ${A}: node node-1 sees serial 'serial of ${A}', model 'Disk', ${100 * GI} bytes, ` +
-        `node node-2 sees serial 'other', model 'Disk', ${GI} bytes; give one of them another address`,
+        `two disks share the address ${A}: node node-2 sees serial 'serial of ${A}', model 'Disk', ${100 * GI} bytes, ` +
+        `node node-3 sees serial 'other', model 'Disk', ${GI} bytes; give one of them another address`,
     });
   });
 
@@ -143,10 +147,11 @@ describe('nextTarget() of a claimed target', () => {
   });
 });
 
-test('sightingsByAddress() joins the sights of all nodes and leaves out what is no address', () => {
+test('addressesSeen() and sightingsByAddress() know each target once and leave out what is no address', () => {
   const nodes = [nodeRecord('1', ['e1.1', 'e1.2']), nodeRecord('2', ['e1.2']), nodeRecord('3', ['x', '../e1.1', 'e1.300'])];
-  const names = [...sightingsByAddress(nodes)].map(([address, sightings]) => [address, sightings.map(({ nodeId }) => nodeId)]);
-  expect(names).toEqual([
+  expect([...addressesSeen(nodes)]).toEqual(['e1.1', 'e1.2']);
+  const seers = [...sightingsByAddress(nodes)].map(([address, sightings]) => [address, sightings.map(({ nodeId }) => nodeId)]);
+  expect(seers).toEqual([
     ['e1.1', ['1']],
     ['e1.2', ['1', '2']],
   ]);
