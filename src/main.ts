@@ -18,6 +18,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'serve files or block devices as AoE targets (daemon)',
     load: async () => (await import('./cli/target.ts')).targetCommand(),
   },
+  node: {
+    description: 'run the CSI node plugin (daemon)',
+    load: async () => (await import('./cli/node.ts')).nodeCommand(),
+  },
   discover: {
     description: 'ask which targets are there, and list them',
     load: async () => (await import('./cli/discover.ts')).discoverCommand(),

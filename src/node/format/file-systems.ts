@@ -1,0 +1,104 @@
+import type { BlockDevice } from '../kernel/block-device.ts';
+import { run, runWell, type Ended, type RunOptions } from '../kernel/run.ts';
+import { VolumeError } from '../../volumes/errors.ts';
+import { readDevice } from './read-device.ts';
+import type { FsType } from './verdict.ts';
+
+/** What is done to a file system of one kind, each by the programs of those who make it. */
+export interface FileSystem {
+  /** What programs it takes, with the Debian package. */
+  readonly programs: readonly (readonly [program: string, debianPackage: string])[];
+  /** Makes one; what is on the device is gone. `again`: over what an earlier mkfs of ours has begun. */
+  make(device: BlockDevice, uuid: string, again: boolean, options: RunOptions): Promise<void>;
+  /** Mends, before it is mounted, what can be mended without a decision. @throws VolumeError `failed-precondition` when that is not enough */
+  check(device: BlockDevice, options: RunOptions): Promise<void>;
+  /** Makes it as large as its device. It is mounted at `path`. */
+  grow(device: BlockDevice, path: string): Promise<void>;
+  /** Whether a mkfs with this UUID was begun on the device and not ended. */
+  isBegun(device: BlockDevice, uuid: string): Promise<boolean>;
+}
+
+const GROW_MS = 3_600_000;
+const BLOCK_BYTES = 4096;
+
+const EXT4: FileSystem = {
+  programs: [
+    ['mkfs.ext4', 'e2fsprogs'],
+    ['e2fsck', 'e2fsprogs'],
+    ['resize2fs', 'e2fsprogs'],
+  ],
+  // The superblock comes last: a mkfs that was killed leaves none.
+  make: async ({ path }, uuid, again, options) => {
+    await runWell('mkfs.ext4', ['-q', '-E', 'nodiscard', '-U', uuid, ...(again ? ['-F'] : []), path], options);
+  },
+  check: async (device, options) => judgeE2fsck(device, await run('e2fsck', ['-p', device.path], options)),
+  grow: async ({ path }) => {
+    await runWell('resize2fs', [path], { timeoutMs: GROW_MS });
+  },
+  isBegun: async () => Promise.resolve(false),
+};
+
+/** e2fsck(8): bits of its exit code. */
+const FSCK_FIXED = 1 | 2;
+
+function judgeE2fsck({ path }: BlockDevice, { code, stdout, stderr }: Ended): void {
+  if ((code & ~FSCK_FIXED) === 0) return;
+  const said = [stdout.toString('utf8'), stderr].join(' ').replaceAll(/\s+/g, ' ').trim();
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot mount ${path}: its ext4 has errors that e2fsck -p does not mend (exit code ${code}): ${said}; run e2fsck on it by hand`,
+  );
+}
+
+const XFS_IN_PROGRESS = 126;
+const XFS_UUID = 32;
+
+const XFS: FileSystem = {
+  programs: [
+    ['mkfs.xfs', 'xfsprogs'],
+    ['xfs_growfs', 'xfsprogs'],
+  ],
+  make: async ({ path }, uuid, again, options) => {
+    await runWell('mkfs.xfs', ['-q', '-K', '-m', `uuid=${uuid}`, ...(again ? ['-f'] : []), path], options);
+  },
+  // The kernel replays the log when it mounts; xfs_repair is a person's decision.
+  check: async () => Promise.resolve(),
+  grow: async (_device, path) => {
+    await runWell('xfs_growfs', [path], { timeoutMs: GROW_MS });
+  },
+  // linux/fs/xfs/libxfs/xfs_format.h, struct xfs_dsb: sb_inprogress is 1 until mkfs has ended.
+  isBegun: async (device, uuid) => {
+    const superblock = await readDevice(device, { startBytes: 0, lengthBytes: BLOCK_BYTES });
+    return superblock[XFS_IN_PROGRESS] !== 0 && holdsUuid(superblock, XFS_UUID, uuid);
+  },
+};
+
+const BTRFS_SUPERBLOCK = 65_536;
+const BTRFS_UUID = 32;
+const BTRFS_MAGIC = 64;
+
+const BTRFS: FileSystem = {
+  programs: [
+    ['mkfs.btrfs', 'btrfs-progs'],
+    ['btrfs', 'btrfs-progs'],
+  ],
+  make: async ({ path }, uuid, again, options) => {
+    await runWell('mkfs.btrfs', ['-q', '-K', '-U', uuid, ...(again ? ['-f'] : []), path], options);
+  },
+  check: async () => Promise.resolve(),
+  grow: async (_device, path) => {
+    await runWell('btrfs', ['filesystem', 'resize', 'max', path], { timeoutMs: GROW_MS });
+  },
+  // btrfs-progs writes another magic number until mkfs has ended.
+  isBegun: async (device, uuid) => {
+    const superblock = await readDevice(device, { startBytes: BTRFS_SUPERBLOCK, lengthBytes: BLOCK_BYTES });
+    const isWhole = superblock.toString('latin1', BTRFS_MAGIC, BTRFS_MAGIC + 8) === '_BHRfS_M';
+    return !isWhole && holdsUuid(superblock, BTRFS_UUID, uuid);
+  },
+};
+
+function holdsUuid(bytes: Buffer, offset: number, uuid: string): boolean {
+  return bytes.toString('hex', offset, offset + 16) === uuid.replaceAll('-', '');
+}
+
+export const FILE_SYSTEMS: Readonly<Record<FsType, FileSystem>> = { ext4: EXT4, xfs: XFS, btrfs: BTRFS };

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from '../../logging/logger.ts';
+import { VolumeError } from '../../volumes/errors.ts';
+import type { VolumeSettings } from '../../volumes/parameters.ts';
+import type { FormatRecord } from '../../volumes/records.ts';
+import { change, type Store } from '../../volumes/store.ts';
+import { crashPoint } from '../crash-points.ts';
+import { requireIdle, writtenBytes, type BlockDevice } from '../kernel/block-device.ts';
+import { findProgram } from '../../system/programs.ts';
+import type { KnownVolume } from '../staging/known-volume.ts';
+import { FILE_SYSTEMS, type FileSystem } from './file-systems.ts';
+import { probeDevice } from './probe.ts';
+import { formatVerdict, isFsType, RAW, type FsType } from './verdict.ts';
+
+/** A mkfs of the largest target at the pace of the slowest ends within a day. */
+const MKFS_MS = 86_400_000;
+const FSCK_MS = 86_400_000;
+const NEVER: FormatRecord = { state: 'never', fsType: '', uuid: '' };
+
+export interface FormatRequest {
+  readonly volume: KnownVolume;
+  /** Who writes, and by which publication: checked again in the instant in which the record changes. */
+  readonly nodeId: string;
+  readonly epoch: number;
+  readonly settings: VolumeSettings;
+  readonly device: BlockDevice;
+  /** Wanted; empty: whatever is there. */
+  readonly fsType: string;
+  readonly readOnly: boolean;
+}
+
+/**
+ * Gets a device ready to be mounted: finds out what is on it, formats it if, and only if, that is certain to be right
+ * (format/verdict.ts), and mends what a crash has left. The device is attached and, where the target can, reserved for this node.
+ *
+ * @returns the file system on it
+ * @throws VolumeError `failed-precondition` with the facts when it can't be mounted as it is; `unavailable` when it can't be read
+ */
+export async function prepareFileSystem(store: Store, request: FormatRequest, logger: Logger): Promise<FsType> {
+  const { volume, settings, device, fsType, readOnly } = request;
+  await requireIdle(device);
+  const record = volume.claim === undefined ? NEVER : await currentFormat(store, volume);
+  const verdict = formatVerdict({
+    record,
+    isStatic: volume.claim === undefined,
+    mayFormatStatic: settings.format === 'blank',
+    readOnly,
+    fsType,
+    fsTypeDefault: settings.fsType,
+    probe: await probeDevice(device),
+    isOurBeginning: await isOurBeginning(device, record),
+  });
+  if (verdict.action === 'refuse') {
+    throw new VolumeError('failed-precondition', `cannot mount ${volume.volumeId} (${device.path}): ${verdict.why}`);
+  }
+  const type = verdict.fsType as FsType;
+  requirePrograms(FILE_SYSTEMS[type]);
+  if (verdict.action === 'format') {
+    const begun: FormatRecord = { state: 'formatting', fsType: type, uuid: verdict.uuid ?? randomUUID() };
+    await recordFormat(store, request, record, begun);
+    crashPoint('format-recorded');
+    await make(request, begun, verdict.again, logger);
+    crashPoint('format-made');
+    await recordFormat(store, request, begun, { ...begun, state: 'formatted' });
+    crashPoint('format-confirmed');
+  } else if (verdict.action === 'confirm') {
+    await recordFormat(store, request, record, { ...record, state: 'formatted' });
+    crashPoint('format-confirmed');
+  }
+  if (!readOnly) {
+    const onProgress = (seconds: number) => logger.info(`checking the ${type} on ${device.path}: ${seconds} s`);
+    await FILE_SYSTEMS[type].check(device, { timeoutMs: FSCK_MS, onProgress });
+  }
+  return type;
+}
+
+/** That a volume was given out as a raw device: from now on what is on it is its user's, and it is never formatted. */
+export async function recordRawUse(store: Store, request: Omit<FormatRequest, 'device' | 'settings' | 'fsType'>): Promise<void> {
+  const { volume, readOnly } = request;
+  if (volume.claim === undefined || readOnly) return;
+  const record = await currentFormat(store, volume);
+  if (record.state === 'never') await recordFormat(store, request, record, { state: 'formatted', fsType: RAW, uuid: '' });
+}
+
+async function isOurBeginning(device: BlockDevice, { state, fsType, uuid }: FormatRecord): Promise<boolean> {
+  return state === 'formatting' && isFsType(fsType) && FILE_SYSTEMS[fsType].isBegun(device, uuid);
+}
+
+async function make(
+  { volume, device }: FormatRequest,
+  { fsType, uuid }: FormatRecord,
+  again: boolean,
+  logger: Logger,
+): Promise<void> {
+  logger.info(`making ${fsType} with UUID ${uuid} on ${device.path}`, { sizeBytes: device.sizeBytes });
+  const beforeBytes = await writtenBytes(device);
+  const tell = async (seconds: number): Promise<void> => {
+    const megabytes = Math.round(((await writtenBytes(device)) - beforeBytes) / 1e6);
+    logger.info(`making ${fsType} on ${device.path}: ${seconds} s, ${megabytes} MB written`);
+  };
+  try {
+    const onProgress = (seconds: number) => void tell(seconds);
+    await FILE_SYSTEMS[fsType as FsType].make(device, uuid, again, { timeoutMs: MKFS_MS, onProgress });
+  } catch (error) {
+    throw new VolumeError('unavailable', `cannot format ${volume.volumeId}: ${(error as Error).message}`);
+  }
+}
+
+/** The record at this moment: another call may have changed it since the volume was looked up. */
+async function currentFormat(store: Store, volume: KnownVolume): Promise<FormatRecord> {
+  const record = await store.targets.get(volume.address);
+  const claim = record?.value.claim;
+  if (claim?.claim !== volume.claim?.claim || claim === undefined) throw gone(volume);
+  return claim.format;
+}
+
+/**
+ * Takes the format's record from the state that a decision was based on to the next; nothing about a static volume is recorded.
+ * @throws VolumeError `aborted` when somebody else has changed it since; `failed-precondition` when the volume is no longer ours
+ */
+async function recordFormat(
+  store: Store,
+  { volume, nodeId, epoch }: Pick<FormatRequest, 'volume' | 'nodeId' | 'epoch'>,
+  before: FormatRecord,
+  after: FormatRecord,
+): Promise<void> {
+  if (volume.claim === undefined) return;
+  await change(store.targets, volume.address, (record) => {
+    const { claim } = record;
+    if (claim?.claim !== volume.claim?.claim || claim === undefined) throw gone(volume);
+    if (!isDeepStrictEqual(claim.format, before)) {
+      throw new VolumeError('aborted', `another node works on the format of ${volume.volumeId}; call again`);
+    }
+    if (!record.publications.some((publication) => publication.nodeId === nodeId && publication.epoch === epoch)) {
+      throw new VolumeError(
+        'failed-precondition',
+        `cannot format ${volume.volumeId}: it is no longer published to node ${nodeId}`,
+      );
+    }
+    return { ...record, claim: { ...claim, format: after } };
+  });
+}
+
+function gone({ volumeId }: KnownVolume): VolumeError {
+  return new VolumeError('not-found', `cannot use ${volumeId}: it was deleted meanwhile`);
+}
+
+function requirePrograms({ programs }: FileSystem): void {
+  for (const [program, debianPackage] of programs) {
+    if (findProgram(program) !== undefined) continue;
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot mount: ${program} is missing on this node; install it, on Debian ${debianPackage}`,
+    );
+  }
+}

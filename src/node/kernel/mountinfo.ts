@@ -1,0 +1,65 @@
+/**
+ * The kernel's table of mounts, /proc/self/mountinfo (proc(5)):
+ *
+ * ```
+ * 36 35 98:0 /sub /mnt/a\040b rw,noatime shared:1 - ext4 /dev/loop3 rw,errors=continue
+ * id parent dev root mount point options …fields… - type source superblock options
+ * ```
+ */
+export interface Mount {
+  readonly id: number;
+  readonly parentId: number;
+  /** `major:minor` of what is mounted; btrfs and file systems without a device have numbers of their own, `0:…`. */
+  readonly deviceNumber: string;
+  /** Which part of the file system is seen: `/`, or what was bound. */
+  readonly root: string;
+  readonly mountPoint: string;
+  /** Of this mount: `ro`, `nosuid` … */
+  readonly options: readonly string[];
+  /** How mounts travel between namespaces: `shared:1`, `master:2`; empty when private. */
+  readonly propagation: readonly string[];
+  readonly fsType: string;
+  readonly source: string;
+  /** Of the file system: `ro` here means that nobody can write. */
+  readonly superOptions: readonly string[];
+}
+
+/** Longest line that is read: a few paths of 4 KiB, each byte of which may be written as `\040`. */
+const LINE_LENGTH_MAX = 128 * 1024;
+const FIXED_FIELDS = 6;
+
+/** Reads the whole table, in the order of mounting. Lines of another form are left out; never throws. */
+export function parseMountInfo(text: string): Mount[] {
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
+}
+
+function parseLine(line: string): Mount | undefined {
+  if (line.length > LINE_LENGTH_MAX) return undefined;
+  const fields = line.split(' ');
+  const separator = fields.indexOf('-', FIXED_FIELDS);
+  const [id, parentId, deviceNumber, root, mountPoint, options] = fields;
+  const [fsType, source, superOptions] = fields.slice(separator + 1);
+  if (separator < 0 || superOptions === undefined || !/^\d+$/.test(id) || !/^\d+:\d+$/.test(deviceNumber)) return undefined;
+  return {
+    id: Number(id),
+    parentId: Number(parentId),
+    deviceNumber,
+    root: unescapeOctal(root),
+    mountPoint: unescapeOctal(mountPoint),
+    options: options.split(','),
+    propagation: fields.slice(FIXED_FIELDS, separator),
+    fsType: unescapeOctal(fsType),
+    source: unescapeOctal(source),
+    superOptions: superOptions.split(','),
+  };
+}
+
+/** The kernel writes space, tab, newline and backslash as `\ooo`, byte by byte; everything else, UTF-8 too, as it is. */
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+/** Mounts at a path, the topmost last. `path` is canonical. */
+export function mountsAt(table: readonly Mount[], path: string): Mount[] {
+  return table.filter(({ mountPoint }) => mountPoint === path);
+}

@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util';
+import { NODE_HEARTBEAT_MS } from '../volumes/liveness.ts';
+import type { NodeRecord, StagedRecord } from '../volumes/records.ts';
+import { isConflict, type Collection } from '../volumes/store.ts';
+import type { StagedVolume } from './staging/staged-volume.ts';
+
+/** What a node is told to be. */
+export type NodeFacts = Pick<NodeRecord, 'nodeId' | 'segments' | 'volumesMax' | 'bootId'>;
+
+/** What changes by itself. */
+export type NodeView = Pick<NodeRecord, 'macs' | 'interfaces' | 'targets'>;
+
+/** Writes this node's record, and nobody else does. It is written when something changed, and else as rarely as life must be shown. */
+export class NodeRecorder {
+  readonly #nodes: Collection<NodeRecord>;
+  #record: NodeRecord;
+  /** Writes happen one after the other. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #writtenMs = 0;
+
+  /** @param staged what an earlier process of this boot has staged */
+  constructor(nodes: Collection<NodeRecord>, facts: NodeFacts, staged: readonly StagedVolume[]) {
+    this.#nodes = nodes;
+    const entries = staged.map(({ volumeId, epoch }) => [volumeId, { epoch, fenced: false }] as const);
+    this.#record = { ...facts, macs: [], interfaces: [], targets: {}, staged: Object.fromEntries(entries), aliveAtMs: 0 };
+  }
+
+  get staged(): Readonly<Record<string, StagedRecord>> {
+    return this.#record.staged;
+  }
+
+  /** Says that a volume may be written from here. The store knows it for good when this resolves. */
+  async announce(volumeId: string, epoch: number): Promise<void> {
+    const fenced = this.#record.staged[volumeId]?.epoch === epoch && this.#record.staged[volumeId].fenced;
+    await this.#change((record) => ({ ...record, staged: { ...record.staged, [volumeId]: { epoch, fenced } } }));
+  }
+
+  /** Says that no byte of a volume will be written from here any more. */
+  async withdraw(volumeId: string): Promise<void> {
+    await this.#change((record) => {
+      const { [volumeId]: _gone, ...staged } = record.staged;
+      return { ...record, staged };
+    });
+  }
+
+  /** Which of the staged volumes have been taken over by another node. */
+  async markFenced(volumeIds: ReadonlySet<string>): Promise<void> {
+    await this.#change((record) => {
+      const entries = Object.entries(record.staged).map(([id, { epoch }]) => [id, { epoch, fenced: volumeIds.has(id) }] as const);
+      return { ...record, staged: Object.fromEntries(entries) };
+    });
+  }
+
+  /** What the node sees now; also when nothing has changed, so that it is seen to live. */
+  async report(view: Partial<NodeView>): Promise<void> {
+    await this.#change((record) => ({ ...record, ...view }));
+  }
+
+  async #change(decide: (record: NodeRecord) => NodeRecord): Promise<void> {
+    const turn = this.#tail.then(async () => this.#write(decide));
+    this.#tail = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #write(decide: (record: NodeRecord) => NodeRecord): Promise<void> {
+    const next = decide(this.#record);
+    const nowMs = Date.now();
+    if (isDeepStrictEqual(next, this.#record) && nowMs - this.#writtenMs < NODE_HEARTBEAT_MS) return;
+    const written = { ...next, aliveAtMs: nowMs };
+    await this.#put(written);
+    this.#record = written;
+    this.#writtenMs = nowMs;
+  }
+
+  async #put(record: NodeRecord): Promise<void> {
+    for (;;) {
+      const found = await this.#nodes.get(record.nodeId);
+      try {
+        if (found === undefined) await this.#nodes.create(record.nodeId, record);
+        else await this.#nodes.update(record.nodeId, found.version, record);
+        return;
+      } catch (error) {
+        // Somebody, a person perhaps, changed or removed it in this moment: ours is what counts.
+        if (!isConflict(error)) throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import type { Logger } from '../logging/logger.ts';
+import { VolumeError } from '../volumes/errors.ts';
+import { KeyedLock } from '../volumes/keyed-lock.ts';
+import { bootId } from './kernel/boot-id.ts';
+import { blockDevice } from './kernel/block-device.ts';
+import { mountTable } from './kernel/mount-table.ts';
+import { mountsAt } from './kernel/mountinfo.ts';
+import { canonicalPath, existingFolder } from './kernel/paths.ts';
+import type { NodeParts } from './node-parts.ts';
+import type { Usage } from './staging/capability.ts';
+import { addressOf, findVolume } from './staging/known-volume.ts';
+import { Publishing } from './staging/publishing.ts';
+import type { StagedVolume } from './staging/staged-volume.ts';
+import { Staging, type StageRequest } from './staging/staging.ts';
+import { Unstaging, type UnstagingOptions } from './staging/unstaging.ts';
+
+/** What a caller names when it wants a volume shown to a pod. Paths as they came. */
+export interface NodePublishRequest {
+  readonly volumeId: string;
+  readonly stagingPath: string;
+  readonly targetPath: string;
+  readonly usage: Usage;
+  readonly readOnly: boolean;
+}
+
+/**
+ * Stage, publish and their reverses: one operation at a time on each target. A caller that comes while another one's work goes on is
+ * told so, whether or not that other one still waits for it.
+ */
+export class NodeService {
+  readonly lock = new KeyedLock();
+  readonly #parts: NodeParts;
+  readonly #staging: Staging;
+  readonly #unstaging: Unstaging;
+  readonly #publishing: Publishing;
+
+  constructor(parts: NodeParts, options: UnstagingOptions) {
+    this.#parts = parts;
+    this.#unstaging = new Unstaging(parts, options);
+    this.#staging = new Staging(parts, this.#unstaging);
+    this.#publishing = new Publishing(parts);
+  }
+
+  /** @throws VolumeError */
+  async stage(request: Omit<StageRequest, 'stagingPath'> & { readonly stagingPath: string }, logger: Logger): Promise<void> {
+    const address = addressOf(request.volumeId);
+    await findVolume(this.#parts.store, request.volumeId);
+    const stagingPath = await existingFolder(request.stagingPath);
+    await this.#alone(address, async () => this.#staging.stage({ ...request, stagingPath }, logger));
+  }
+
+  /** @throws VolumeError; not for what is not staged */
+  async unstage(volumeId: string, path: string, logger: Logger): Promise<void> {
+    const address = addressOf(volumeId);
+    const stagingPath = await canonicalPath(path);
+    if (stagingPath === undefined) return;
+    await this.#alone(address, async () => {
+      const staged = await this.#recall(volumeId, address, stagingPath);
+      if (staged?.volumeId !== volumeId || staged.stagingPath !== stagingPath) {
+        logger.info(`${volumeId} is not staged at ${stagingPath}`);
+        return;
+      }
+      await this.#unstaging.takeDown(staged, logger);
+    });
+  }
+
+  /** @throws VolumeError */
+  async publish(request: NodePublishRequest, logger: Logger): Promise<void> {
+    const address = addressOf(request.volumeId);
+    await findVolume(this.#parts.store, request.volumeId);
+    const stagingPath = await canonicalPath(request.stagingPath);
+    const targetPath = await canonicalPath(request.targetPath);
+    if (stagingPath === undefined || targetPath === undefined) {
+      const missing = stagingPath === undefined ? request.stagingPath : request.targetPath;
+      throw new VolumeError(
+        'failed-precondition',
+        `cannot publish ${request.volumeId}: the folder above ${missing} is not there`,
+      );
+    }
+    const publish = { ...request, stagingPath, targetPath };
+    await this.#alone(address, async () => this.#publishing.publish(publish, this.#parts.state.get(address), logger));
+  }
+
+  /** @throws VolumeError; not for what is not published */
+  async unpublish(volumeId: string, path: string, logger: Logger): Promise<void> {
+    const address = addressOf(volumeId);
+    const targetPath = await canonicalPath(path);
+    if (targetPath === undefined) return;
+    await this.#alone(address, async () => {
+      const staged = await this.#recall(volumeId, address, '');
+      const known = staged?.volumeId === volumeId ? staged : undefined;
+      await this.#publishing.unpublish(volumeId, targetPath, known, logger);
+    });
+  }
+
+  async #alone(address: string, work: () => Promise<void>): Promise<void> {
+    await this.lock.run(`volume ${address}`, work);
+  }
+
+  /** What is remembered of a volume; where the state directory was lost, what the initiator still has attached. */
+  async #recall(volumeId: string, address: string, stagingPath: string): Promise<StagedVolume | undefined> {
+    const { state, initiator, recorder } = this.#parts;
+    const remembered = state.get(address);
+    if (remembered !== undefined) return remembered;
+    const attachment = await initiator.attachment(address).catch(() => undefined);
+    if (attachment?.device.startsWith('/dev/') !== true) return undefined;
+    const device = await blockDevice(attachment.device);
+    const isMounted = mountsAt(await mountTable(), stagingPath).length > 0;
+    const { readOnly, deadSeconds, maxOutstanding, interfaces } = attachment;
+    return {
+      volumeId,
+      address,
+      bootId: bootId(),
+      phase: 'staged',
+      stagingPath,
+      access: isMounted ? { kind: 'mount', fsType: '', mountFlags: [] } : { kind: 'block' },
+      accessMode: 'UNKNOWN',
+      epoch: recorder.staged[volumeId]?.epoch ?? 0,
+      attach: { readOnly, deadSeconds, maxOutstanding, interfaces },
+      isReserved: !readOnly,
+      device: device.path,
+      deviceNumber: device.number,
+      fsType: '',
+      publications: [],
+    };
+  }
+}

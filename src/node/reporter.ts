@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../logging/logger.ts';
+import { isVolumeError } from '../volumes/errors.ts';
+import type { NodeParts } from './node-parts.ts';
+import { Sights } from './sights.ts';
+
+/** Longest time between two looks. */
+const LOOK_MS = 5_000;
+/** Events come in bursts: what happens within this time is looked at once. */
+const BURST_MS = 100;
+const RECONNECT_MS = 1_000;
+/** An initiator that restarts is back by then; if not, this node sees nothing. */
+const BLIND_MS = 30_000;
+
+/** Keeps this node's record up to what the initiator sees: looks when something has happened there, and now and then. */
+export class Reporter {
+  readonly #parts: NodeParts;
+  readonly #logger: Logger;
+  readonly #sights: Sights;
+  readonly #stopping = new AbortController();
+  #wake = Promise.withResolvers<void>();
+  #lastSeenMs = performance.now();
+  /** What was last complained about: said once. */
+  #complaint = '';
+  #ended: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: NodeParts, logger: Logger) {
+    this.#parts = parts;
+    this.#logger = logger.with({ component: 'reporter' });
+    this.#sights = new Sights(parts.initiator);
+  }
+
+  /** Writes the node's record once, and goes on by itself. */
+  async start(): Promise<void> {
+    await this.#report();
+    this.#ended = Promise.all([this.#loop(), this.#listen()]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake.resolve();
+    await this.#ended;
+  }
+
+  /** Looks at a target anew, after its config string was changed, and reports before this resolves. */
+  async refresh(address: string): Promise<void> {
+    this.#sights.forget(address);
+    await this.#report();
+  }
+
+  async #loop(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await Promise.race([this.#wake.promise, sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)]);
+      await sleep(BURST_MS, undefined, { signal }).catch(() => undefined);
+      this.#wake = Promise.withResolvers<void>();
+      if (!signal.aborted) await this.#report();
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        for await (const _event of this.#parts.initiator.events(signal)) this.#wake.resolve();
+      } catch {
+        // The looks say what is wrong with the initiator.
+      }
+      await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Never throws: there is always a next time. */
+  async #report(): Promise<void> {
+    const { recorder } = this.#parts;
+    try {
+      const view = await this.#sights.look().catch((error: unknown) => this.#blind(error));
+      await recorder.report(view);
+      await recorder.markFenced(await this.#fenced());
+      this.#complain('');
+    } catch (error) {
+      this.#complain((error as Error).message);
+    }
+  }
+
+  /** What is reported while the initiator does not answer: first nothing new, then that nothing is seen. */
+  #blind(error: unknown): Parameters<NodeParts['recorder']['report']>[0] {
+    if (!isVolumeError(error)) throw error;
+    this.#logger.debug(error.message);
+    return performance.now() - this.#lastSeenMs < BLIND_MS ? {} : { targets: {} };
+  }
+
+  async #fenced(): Promise<ReadonlySet<string>> {
+    const { initiator, state } = this.#parts;
+    const attachments = await initiator.attachments();
+    this.#lastSeenMs = performance.now();
+    const fenced = new Set(attachments.filter((each) => each.state === 'fenced').map(({ name }) => name));
+    return new Set(state.list().flatMap(({ address, volumeId }) => (fenced.has(address) ? [volumeId] : [])));
+  }
+
+  #complain(complaint: string): void {
+    if (complaint === this.#complaint) return;
+    if (complaint === '') this.#logger.info('what this node sees is reported again');
+    else this.#logger.warn(`what this node sees can't be reported: ${complaint}; trying again`);
+    this.#complaint = complaint;
+  }
+}

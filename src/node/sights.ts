@@ -1,0 +1,122 @@
+import { configStringText } from '../aoe/config.ts';
+import type { TargetReport } from '../initiator/messages.ts';
+import { isVolumeError } from '../volumes/errors.ts';
+import type { FencingLevel, SightRecord } from '../volumes/records.ts';
+import type { InitiatorClient } from './initiator-client.ts';
+import type { NodeView } from './node-recorder.ts';
+
+const SECTOR_BYTES = 512;
+/** Targets asked at a time, and in one look. */
+const QUESTIONS_PARALLEL = 8;
+const QUESTIONS_MAX = 128;
+/** A target that is not attached is asked this often whether it is still there. */
+const ASK_AGAIN_MS = 60_000;
+/** A target that did not answer this many questions in a row is not seen any more, until it answers one. */
+const SILENT_QUESTIONS = 2;
+/** A target that leaves this many questions about reservations unanswered, but is there, knows nothing of them. */
+const UNKNOWN_QUESTIONS = 2;
+const RESERVED_MS = 2_000;
+
+/** What is known of a disk that nobody here has attached. */
+interface Acquaintance {
+  /** Another disk at the same address may belong to another kind of target. */
+  readonly identity: string;
+  fencing: FencingLevel | undefined;
+  configString: string;
+  askedMs: number;
+  silentQuestions: number;
+  unknownQuestions: number;
+}
+
+/** What this node sees of the storage network, and what the targets there can do. */
+export class Sights {
+  readonly #initiator: InitiatorClient;
+  readonly #known = new Map<string, Acquaintance>();
+
+  constructor(initiator: InitiatorClient) {
+    this.#initiator = initiator;
+  }
+
+  /** @throws VolumeError when the initiator does not answer */
+  async look(): Promise<NodeView> {
+    const interfaces = (await this.#initiator.interfaces()).filter(({ state }) => state === 'up' || state === 'down');
+    const targets = (await this.#initiator.targets()).filter(({ sectors, paths }) => sectors > 0 && paths.length > 0);
+    for (const name of this.#known.keys()) if (!targets.some((target) => target.name === name)) this.#known.delete(name);
+    await this.#ask(targets.filter((target) => this.#isDue(target)).slice(0, QUESTIONS_MAX));
+    const seen = targets.filter((target) => this.#isSeen(target)).toSorted((a, b) => a.shelf - b.shelf || a.slot - b.slot);
+    return {
+      macs: interfaces.map(({ mac }) => mac).toSorted(),
+      interfaces: interfaces.map(({ name }) => name).toSorted(),
+      targets: Object.fromEntries(seen.map((target) => [target.name, this.#sight(target)])),
+    };
+  }
+
+  /** That a target's config string has changed: it is read again with the next look. */
+  forget(address: string): void {
+    this.#known.delete(address);
+  }
+
+  #acquaintance(target: TargetReport): Acquaintance {
+    const identity = `${target.serial} ${target.model}`;
+    const known = this.#known.get(target.name);
+    if (known?.identity === identity) return known;
+    const configString = configStringText(target.configString);
+    const made = { identity, fencing: undefined, configString, askedMs: -Infinity, silentQuestions: 0, unknownQuestions: 0 };
+    this.#known.set(target.name, made);
+    return made;
+  }
+
+  #isDue(target: TargetReport): boolean {
+    const known = this.#acquaintance(target);
+    return known.fencing === undefined || known.silentQuestions > 0 || performance.now() - known.askedMs >= ASK_AGAIN_MS;
+  }
+
+  /** What the data path says of a volume in use is better than any question. */
+  #isSeen(target: TargetReport): boolean {
+    if (target.state === 'up' || target.state === 'fenced') return true;
+    return target.state === 'discovered' && this.#acquaintance(target).silentQuestions < SILENT_QUESTIONS;
+  }
+
+  #sight(target: TargetReport): SightRecord {
+    const { serial, model, sectors, paths } = target;
+    const { configString, fencing = 'claim' } = this.#acquaintance(target);
+    return {
+      identity: { serial, model, sizeBytes: sectors * SECTOR_BYTES },
+      configString,
+      interfaces: [...new Set(paths.map((path) => path.interface))].toSorted(),
+      fencing,
+    };
+  }
+
+  async #ask(targets: readonly TargetReport[]): Promise<void> {
+    for (let at = 0; at < targets.length; at += QUESTIONS_PARALLEL) {
+      await Promise.all(targets.slice(at, at + QUESTIONS_PARALLEL).map(async (target) => this.#askOne(target)));
+    }
+  }
+
+  async #askOne(target: TargetReport): Promise<void> {
+    const known = this.#acquaintance(target);
+    known.askedMs = performance.now();
+    try {
+      known.configString = (await this.#initiator.configString(target.name, 'READ')).text;
+      known.silentQuestions = 0;
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      known.silentQuestions++;
+      return;
+    }
+    if (known.fencing === undefined) known.fencing = await this.#fencingOf(target.name, known);
+  }
+
+  /** A target that knows command 3 answers it; one that does not says so, or nothing at all. Reading changes nothing. */
+  async #fencingOf(address: string, known: Acquaintance): Promise<FencingLevel | undefined> {
+    try {
+      const { error } = await this.#initiator.reserved(address, RESERVED_MS);
+      return error === 0 ? 'reserve' : 'claim';
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      known.unknownQuestions++;
+      return known.unknownQuestions < UNKNOWN_QUESTIONS ? undefined : 'claim';
+    }
+  }
+}

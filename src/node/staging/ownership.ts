@@ -1,0 +1,142 @@
+import { formatConfigString, ownershipOf } from '../../volumes/claim.ts';
+import { VolumeError } from '../../volumes/errors.ts';
+import type { DiskIdentity } from '../../volumes/records.ts';
+import type { TargetReport } from '../../initiator/messages.ts';
+import type { InitiatorClient } from '../initiator-client.ts';
+
+const SECTOR_BYTES = 512;
+
+/**
+ * That the disk at an address now is the one the volume is on.
+ * @throws VolumeError `unavailable` while it does not answer; `failed-precondition` for a stranger, with both identities
+ */
+export function requireIdentity(address: string, expected: DiskIdentity, found: TargetReport | undefined): void {
+  if (found === undefined || found.sectors === 0) {
+    throw new VolumeError(
+      'unavailable',
+      `cannot use ${address}: no target answers at this address on the allowed interfaces; check its power and network, and call again`,
+    );
+  }
+  const { serial, model } = found;
+  const sizeBytes = found.sectors * SECTOR_BYTES;
+  if (serial === expected.serial && model === expected.model && sizeBytes >= expected.sizeBytes) return;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot use ${address}: another disk is there. The volume is on ${describe(expected)}; found ${describe({ serial, model, sizeBytes })}. ` +
+      'Bring the right disk back to this address',
+  );
+}
+
+function describe({ serial, model, sizeBytes }: DiskIdentity): string {
+  return `serial '${serial}', model '${model}', ${sizeBytes} bytes`;
+}
+
+/**
+ * That the target carries this claim of ours. One that has forgotten its config string (software targets do, when they restart) is
+ * told again: "set" succeeds only where nothing else stands, so nobody's claim is lost by that.
+ * @param claim undefined for a static volume, which must not be claimed by anybody
+ * @throws VolumeError `failed-precondition` naming the owner; `unavailable` when it does not answer
+ */
+export async function requireClaim(
+  initiator: InitiatorClient,
+  address: string,
+  clusterId: string,
+  claim: string | undefined,
+): Promise<void> {
+  const { text } = await initiator.configString(address, 'READ');
+  const owner = ownershipOf(text, clusterId);
+  if (claim === undefined) {
+    if (owner.kind === 'empty') return;
+    const who = owner.kind === 'ours' ? `a volume of this cluster (claim ${owner.claim})` : owner.owner;
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot use ${address} as a static volume: it is claimed by ${who}; use that volume, or free the target`,
+    );
+  }
+  if (owner.kind === 'ours' && owner.claim === claim) return;
+  const other = owner.kind === 'empty' ? await setClaim(initiator, address, clusterId, claim) : ownerName(text, clusterId);
+  if (other === undefined) return;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot use ${address} for claim ${claim}: it is claimed by ${other}; a person has to decide whose it is`,
+  );
+}
+
+/**
+ * Writes our claim on a target that has none, and reads it back.
+ * @returns undefined when it stands there now, or who the target belongs to
+ * @throws VolumeError `unavailable` when it can't be made sure
+ */
+export async function setClaim(
+  initiator: InitiatorClient,
+  address: string,
+  clusterId: string,
+  claim: string,
+): Promise<string | undefined> {
+  const wanted = formatConfigString(clusterId, claim);
+  const { error } = await initiator.configString(address, 'SET', wanted);
+  const { text } = await initiator.configString(address, 'READ');
+  if (text === wanted) return undefined;
+  if (text !== '') return ownerName(text, clusterId);
+  const what = error === 0 ? 'it was set, but reads back as empty' : `the target refused with error ${error}`;
+  throw new VolumeError('unavailable', `cannot claim ${address}: ${what}; does the target keep config strings?`);
+}
+
+/**
+ * Takes our claim off a target, after reading that it is ours, and reads back that it is gone.
+ * @throws VolumeError `failed-precondition` when it is not ours; `unavailable` when it can't be made sure
+ */
+export async function clearClaim(initiator: InitiatorClient, address: string, clusterId: string, claim: string): Promise<void> {
+  const { text } = await initiator.configString(address, 'READ');
+  if (text === '') return;
+  if (text !== formatConfigString(clusterId, claim)) {
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot give ${address} back: it is claimed by ${ownerName(text, clusterId)}; a person has to decide whose it is`,
+    );
+  }
+  // AoE has no "clear if equal"; nobody but us writes over a string of ours.
+  await initiator.configString(address, 'FORCE_SET', '');
+  const after = await initiator.configString(address, 'READ');
+  if (after.text !== '')
+    throw new VolumeError('unavailable', `cannot give ${address} back: its config string is still '${after.text}'`);
+}
+
+function ownerName(text: string, clusterId: string): string {
+  const owner = ownershipOf(text, clusterId);
+  return owner.kind === 'foreign' ? owner.owner : `another volume of this cluster (${text})`;
+}
+
+/** AoE error 6: the target is reserved by others. */
+const ERROR_RESERVED = 6;
+
+/** This node's MACs, all of which hold a reservation together. */
+export async function ownMacs(initiator: InitiatorClient): Promise<readonly string[]> {
+  const interfaces = await initiator.interfaces();
+  return interfaces.filter(({ state, mac }) => (state === 'up' || state === 'down') && mac !== '').map(({ mac }) => mac);
+}
+
+/**
+ * Makes the target refuse the I/O of all nodes but this one, and reads that back, before the first write.
+ * @throws VolumeError `unavailable` when it can't be made sure
+ */
+export async function reserveForUs(initiator: InitiatorClient, address: string): Promise<void> {
+  const set = await initiator.reserve(address, 'FORCE_SET', 'own');
+  if (set.error !== 0) {
+    throw new VolumeError('unavailable', `cannot reserve ${address}: the target refused with error ${set.error}; call again`);
+  }
+  const { macs } = await initiator.reserved(address);
+  const own = await ownMacs(initiator);
+  if (macs.length > 0 && macs.every((mac) => own.includes(mac))) return;
+  const who = macs.length === 0 ? 'nobody' : macs.join(', ');
+  throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
+}
+
+/**
+ * Gives a reservation back, if it is still ours: a plain "set" is refused to those who are not in the list.
+ * @returns false when it is somebody else's by now
+ */
+export async function releaseReservation(initiator: InitiatorClient, address: string): Promise<boolean> {
+  const { error } = await initiator.reserve(address, 'SET', []);
+  return error !== ERROR_RESERVED;
+}

@@ -1,0 +1,171 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../logging/logger.ts';
+import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
+import { crashPoint } from '../crash-points.ts';
+import { deviceNumberAt, isMountOf } from '../kernel/block-device.ts';
+import { unmount } from '../kernel/mount.ts';
+import { mountTable } from '../kernel/mount-table.ts';
+import { mountsAt, type Mount } from '../kernel/mountinfo.ts';
+import type { NodeParts } from '../node-parts.ts';
+import { releaseReservation } from './ownership.ts';
+import type { StagedVolume } from './staged-volume.ts';
+
+export interface UnstagingOptions {
+  /** A target that has been silent for so long while its volume is taken down is given up: what was not written is lost. */
+  readonly deadAfterMs: number;
+}
+
+const LOOK_MS = 500;
+const DETACH_MS = 15_000;
+
+/** Takes down what was staged, or what is left of it: unmounts, detaches, lets others in, forgets. Each step may have been done before. */
+export class Unstaging {
+  readonly #parts: NodeParts;
+  readonly #options: UnstagingOptions;
+
+  constructor(parts: NodeParts, options: UnstagingOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /**
+   * The caller holds the target's lock.
+   * @throws VolumeError `failed-precondition` while it is published to a pod or otherwise mounted; `unavailable`, `aborted`: call again
+   */
+  async takeDown(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { state, recorder } = this.#parts;
+    const { address, volumeId } = staged;
+    await this.#requireUnpublished(staged);
+    const leaving = await state.save({ ...staged, phase: 'unstaging' });
+    crashPoint('unstage-recorded');
+    await this.#unmount(leaving, logger);
+    crashPoint('unstage-unmounted');
+    await this.#detach(leaving, logger);
+    crashPoint('unstage-detached');
+    if (leaving.isReserved) await this.#release(leaving, logger);
+    crashPoint('unstage-released');
+    await recorder.withdraw(volumeId);
+    crashPoint('unstage-withdrawn');
+    await state.remove(address);
+    crashPoint('unstage-forgotten');
+    logger.info(`unstaged ${volumeId} from ${staged.stagingPath}`, { target: address });
+  }
+
+  /** Mounts that others made of the device keep it in use: pods that still run, a person. */
+  async #requireUnpublished(staged: StagedVolume): Promise<void> {
+    if (staged.device === '') return;
+    const table = await mountTable();
+    const shown = await Promise.all(staged.publications.map(async ({ targetPath }) => isShownAt(table, staged, targetPath)));
+    const published = staged.publications.filter((_, index) => shown[index]).map(({ targetPath }) => targetPath);
+    const elsewhere = ownMounts(table, staged).filter(({ mountPoint }) => mountPoint !== staged.stagingPath);
+    const users = new Set([...published, ...elsewhere.map(({ mountPoint }) => mountPoint)]);
+    if (users.size === 0) return;
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot unstage ${staged.volumeId}: it is still shown at ${[...users].join(', ')}; call NodeUnpublishVolume for each first`,
+    );
+  }
+
+  /** Waits until all is written, unless the target is dead: then the I/O that is held is failed, so that the unmount ends. */
+  async #unmount(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { stagingPath } = staged;
+    for (;;) {
+      const mounts = mountsAt(await mountTable(), stagingPath);
+      const top = mounts.at(-1);
+      if (top === undefined) return;
+      if (!ownMounts([top], staged).includes(top)) {
+        throw new VolumeError(
+          'failed-precondition',
+          `cannot unstage ${staged.volumeId}: ${top.source} (${top.fsType}) is mounted over it at ${stagingPath}; unmount that first`,
+        );
+      }
+      await this.#unmountOnce(staged, logger);
+    }
+  }
+
+  async #unmountOnce(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { volumeId, address, stagingPath } = staged;
+    let failure: Error | undefined;
+    let hasEnded = false;
+    const ending = unmount(stagingPath)
+      .catch((error: unknown) => {
+        failure = error as Error;
+      })
+      .finally(() => {
+        hasEnded = true;
+      });
+    let downSinceMs: number | undefined;
+    while (!hasEnded) {
+      const { promise: look, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, LOOK_MS);
+      await Promise.race([ending, look]);
+      clearTimeout(timer);
+      if (hasEnded) break;
+      downSinceMs = (await this.#isDown(address)) ? (downSinceMs ?? performance.now()) : undefined;
+      if (downSinceMs === undefined || performance.now() - downSinceMs < this.#options.deadAfterMs) continue;
+      logger.error(`${address} is dead while ${volumeId} is unmounted: what was not written to it yet is lost`, {
+        target: address,
+      });
+      await this.#parts.initiator.detach(address, true, DETACH_MS);
+      downSinceMs = undefined;
+    }
+    if (failure !== undefined) throw new VolumeError('unavailable', `cannot unmount ${volumeId}: ${failure.message}`);
+  }
+
+  /** The initiator holds this volume's I/O because the target is silent. */
+  async #isDown(address: string): Promise<boolean> {
+    try {
+      const attachment = await this.#parts.initiator.attachment(address);
+      return attachment !== undefined && attachment.state !== 'up';
+    } catch (error) {
+      if (isVolumeError(error)) return false;
+      throw error;
+    }
+  }
+
+  async #detach({ address, device, deviceNumber }: StagedVolume, logger: Logger): Promise<void> {
+    const { initiator } = this.#parts;
+    const attachment = await initiator.attachment(address);
+    if (attachment === undefined) return;
+    if (device !== '' && attachment.device !== '' && (await deviceNumberAt(attachment.device)) !== deviceNumber) {
+      logger.warn(`${address} is attached as ${attachment.device} now, not as ${device}`);
+    }
+    const endMs = performance.now() + this.#options.deadAfterMs + DETACH_MS;
+    for (;;) {
+      const isDead = performance.now() >= endMs - DETACH_MS && (await this.#isDown(address));
+      try {
+        await initiator.detach(address, isDead, DETACH_MS);
+        return;
+      } catch (error) {
+        if (!isVolumeError(error) || performance.now() >= endMs) throw error;
+        // Somebody who only looks at the device (udev does) is gone in a moment.
+        await sleep(LOOK_MS);
+      }
+    }
+  }
+
+  /** A target that is dead keeps our reservation: whoever stages the volume next takes it over. */
+  async #release({ address }: StagedVolume, logger: Logger): Promise<void> {
+    try {
+      if (!(await releaseReservation(this.#parts.initiator, address))) {
+        logger.warn(`${address} was reserved by others already`, { target: address });
+      }
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      logger.warn(`the reservation of ${address} could not be given back: ${error.message}`, { target: address });
+    }
+  }
+}
+
+/** Mounts of the volume's file system, wherever they are. */
+export function ownMounts(table: readonly Mount[], { device, deviceNumber }: StagedVolume): Mount[] {
+  return device === '' ? [] : table.filter((mount) => isMountOf(mount, { path: device, number: deviceNumber }));
+}
+
+/** Whether the volume is what is seen at a path. */
+export async function isShownAt(table: readonly Mount[], staged: StagedVolume, path: string): Promise<boolean> {
+  const top = mountsAt(table, path).at(-1);
+  if (top === undefined) return false;
+  if (staged.access.kind === 'mount') return ownMounts([top], staged).length > 0;
+  return (await deviceNumberAt(path)) === staged.deviceNumber;
+}

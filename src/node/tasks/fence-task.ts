@@ -1,0 +1,43 @@
+import { VolumeError } from '../../volumes/errors.ts';
+import type { TaskRecord } from '../../volumes/records.ts';
+import { crashPoint } from '../crash-points.ts';
+import { requireClaim, reserveForUs } from '../staging/ownership.ts';
+import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
+
+/** Ids of fence tasks: `fence:<epoch>:<node id>`, see src/controller/tasks.ts. */
+const FENCE_ID = /^fence:\d+:(.+)$/;
+
+/**
+ * Makes a target refuse the I/O of a node that has lost its volume, by reserving it for this node: an empty list would let everybody
+ * in. Whoever stages the volume next takes the reservation over.
+ * @throws VolumeError why it can't be done
+ */
+export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
+  const { address, claim, fencing } = handed.target;
+  const fenced = fencedNodeOf(handed.task);
+  if (fenced === parts.nodeId) throw new VolumeError('internal', `cannot fence node ${fenced} off ${address}: that is this node`);
+  if (fencing !== 'reserve') {
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot fence node ${fenced} off ${address}: the target knows no reservations (level ${fencing}); switch that node off, and remove its record`,
+    );
+  }
+  await requireClaim(parts.initiator, address, parts.clusterId, claim?.claim);
+  const lost = (await parts.store.nodes.get(fenced))?.value.macs ?? [];
+  const { macs } = await parts.initiator.reserved(address);
+  const isOut = macs.length > 0 && lost.length > 0 && !macs.some((mac) => lost.includes(mac));
+  if (!isOut) await reserveForUs(parts.initiator, address);
+  crashPoint('fence-set');
+  await changeTask(parts, handed, (record) => ({
+    ...record,
+    task: record.task && { ...record.task, state: 'done', message: '' },
+  }));
+  crashPoint('fence-done');
+  handed.logger.info(`node ${fenced} can no longer write to ${address}`, { target: address, node: fenced });
+}
+
+function fencedNodeOf({ id }: TaskRecord): string {
+  const [, nodeId] = FENCE_ID.exec(id) ?? [];
+  if (nodeId === undefined) throw new VolumeError('internal', `cannot read the fence task '${id}'`);
+  return nodeId;
+}

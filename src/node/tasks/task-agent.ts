@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../logging/logger.ts';
+import type { KeyedLock } from '../../volumes/keyed-lock.ts';
+import type { TargetRecord, TaskRecord } from '../../volumes/records.ts';
+import { claimTarget } from './claim-task.ts';
+import { fenceTarget } from './fence-task.ts';
+import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
+import { mayPass, wipeTarget } from './wipe-task.ts';
+
+/** How often all records are looked at, in case a change was not told. */
+const SCAN_MS = 10_000;
+/** Wipes at a time: they take the network's time, and nobody waits for them. */
+const WIPES_MAX = 2;
+const TRIES_MAX = 3;
+const RETRY_MS = 2_000;
+/** A volume of this node that is busy for longer is a reason to give the task back. */
+const PATIENCE_MS = 30_000;
+
+const WORK: Readonly<Record<TaskRecord['kind'], (parts: TaskParts, handed: HandedTask) => Promise<void>>> = {
+  claim: claimTarget,
+  wipe: wipeTarget,
+  fence: fenceTarget,
+};
+
+/** Does what controllers have asked this node to do: claims, wipes and fences targets. Goes on with what an earlier process has begun. */
+export class TaskAgent {
+  readonly #parts: TaskParts;
+  readonly #lock: KeyedLock;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  /** By address. */
+  readonly #running = new Map<string, TaskRecord['kind']>();
+  #stopWatching: () => void = () => undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(parts: TaskParts, lock: KeyedLock, logger: Logger) {
+    this.#parts = parts;
+    this.#lock = lock;
+    this.#logger = logger.with({ component: 'tasks' });
+  }
+
+  start(): void {
+    this.#stopWatching = this.#parts.store.targets.watch((addresses) => void this.#look(addresses));
+    this.#ended = this.#scan();
+  }
+
+  /** Takes up nothing more. What is under way ends with the process, and is gone on with by the next. */
+  async stop(): Promise<void> {
+    this.#stopWatching();
+    this.#stopping.abort();
+    await this.#ended;
+  }
+
+  async #scan(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        for (const { value } of await this.#parts.store.targets.list()) this.#consider(value);
+      } catch (error) {
+        this.#logger.warn(`cannot look for tasks: ${(error as Error).message}`);
+      }
+      await sleep(SCAN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(addresses: readonly string[]): Promise<void> {
+    try {
+      for (const address of addresses) {
+        const record = await this.#parts.store.targets.get(address);
+        if (record !== undefined) this.#consider(record.value);
+      }
+    } catch (error) {
+      this.#logger.warn(`cannot look for tasks: ${(error as Error).message}`);
+    }
+  }
+
+  #consider(target: TargetRecord): void {
+    const { task, address } = target;
+    if (task?.nodeId !== this.#parts.nodeId || (task.state !== 'waiting' && task.state !== 'running')) return;
+    if (this.#stopping.signal.aborted || this.#running.has(address)) return;
+    const wipes = [...this.#running.values()].filter((kind) => kind === 'wipe').length;
+    if (task.kind === 'wipe' && wipes >= WIPES_MAX) return;
+    this.#running.set(address, task.kind);
+    void this.#carryOut({ target, task, logger: this.#logger }).finally(() => {
+      this.#running.delete(address);
+      // There may be another one by now, or one that had to wait.
+      void this.#look([address]);
+    });
+  }
+
+  async #carryOut(handed: HandedTask): Promise<void> {
+    const { target, task, logger } = handed;
+    try {
+      const patience = AbortSignal.timeout(PATIENCE_MS);
+      await this.#lock.runWhenFree(`volume ${target.address}`, patience, async () => this.#try(handed));
+    } catch (error) {
+      const { message } = error as Error;
+      logger.warn(`task ${task.id} on ${target.address} failed: ${message}`, { target: target.address });
+      await changeTask(this.#parts, handed, (record) => ({
+        ...record,
+        task: record.task && { ...record.task, state: 'failed', message },
+      })).catch((failure: unknown) => logger.warn(`and that can't be recorded: ${(failure as Error).message}`));
+    }
+  }
+
+  async #try(handed: HandedTask): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await WORK[handed.task.kind](this.#parts, await this.#current(handed));
+        return;
+      } catch (error) {
+        if (tries >= TRIES_MAX || !mayPass(error) || this.#stopping.signal.aborted) throw error;
+        handed.logger.debug(`task ${handed.task.id}: ${(error as Error).message}; trying again`);
+        await sleep(RETRY_MS * tries);
+      }
+    }
+  }
+
+  /** With the progress of an earlier attempt. */
+  async #current(handed: HandedTask): Promise<HandedTask> {
+    const record = await this.#parts.store.targets.get(handed.target.address);
+    const task = record?.value.task;
+    return record !== undefined && task?.id === handed.task.id ? { ...handed, target: record.value, task } : handed;
+  }
+}

@@ -1,0 +1,121 @@
+import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
+import { settingsOfVolume } from '../../volumes/parameters.ts';
+import type { ClaimRecord } from '../../volumes/records.ts';
+import { crashPoint } from '../crash-points.ts';
+import { describeProbe, probeDevice } from '../format/probe.ts';
+import { blockDevice, requireIdle, type BlockDevice } from '../kernel/block-device.ts';
+import { run, runWell } from '../kernel/run.ts';
+import { attachSettings } from '../staging/attach-settings.ts';
+import { clearClaim, releaseReservation, requireClaim, requireIdentity, reserveForUs } from '../staging/ownership.ts';
+import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
+import { planBytes, remainingSteps, wipePlan, type WipeStep } from './wipe-plan.ts';
+
+const ATTACH_MS = 30_000;
+const DETACH_MS = 30_000;
+const STEP_MS = 600_000;
+/** The record is written this often at most while a wipe goes on. */
+const PROGRESS_MS = 5_000;
+
+/**
+ * Wipes a target that was given back, as the class of its last volume wants it, and frees it: goes on where an interrupted wipe has
+ * stopped. What is on the disk afterwards is looked at before anybody else gets it.
+ * @throws VolumeError why it can't be done now
+ */
+export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
+  const { address, claim, identity, fencing } = handed.target;
+  if (claim === undefined) throw new VolumeError('internal', `cannot wipe ${address}: its record does not say whose it was`);
+  const { initiator, clusterId } = parts;
+  const found = await initiator.target(address);
+  requireIdentity(address, identity, found);
+  await requireClaim(initiator, address, clusterId, claim.claim);
+  const { wipe } = settingsOfVolume(claim);
+  const plan = wipePlan(wipe, identity.sizeBytes);
+  if (plan.length > 0) {
+    if (fencing === 'reserve') await reserveForUs(initiator, address);
+    await wipeDisk(parts, handed, claim, plan);
+  }
+  crashPoint('wipe-written');
+  if (fencing === 'reserve') await releaseReservation(initiator, address);
+  await clearClaim(initiator, address, clusterId, claim.claim);
+  crashPoint('wipe-cleared');
+  // Before the target is free: who still saw our claim on it would take it for a stranger's.
+  await parts.reporter.refresh(address);
+  await changeTask(parts, handed, (record) => ({
+    ...record,
+    state: 'Available',
+    reason: '',
+    claim: undefined,
+    publications: [],
+    task: undefined,
+  }));
+  crashPoint('wipe-done');
+  handed.logger.info(`${address} is wiped (${wipe}) and free`, { target: address });
+}
+
+async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord, plan: readonly WipeStep[]): Promise<void> {
+  const { initiator } = parts;
+  const { address } = handed.target;
+  const settings = await attachSettings(initiator, address, settingsOfVolume(claim), false);
+  const attachment = await initiator.attach(address, settings, ATTACH_MS);
+  try {
+    const device = await blockDevice(attachment.device);
+    await requireIdle(device);
+    await carryOut(parts, handed, device, plan);
+    const probe = await probeDevice(device);
+    if (probe.kind !== 'blank') {
+      throw new VolumeError('internal', `cannot free ${address}: after the wipe there is ${describeProbe(probe)}`);
+    }
+  } finally {
+    await initiator.detach(address, false, DETACH_MS);
+  }
+}
+
+async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevice, plan: readonly WipeStep[]): Promise<void> {
+  const totalBytes = planBytes(plan);
+  let doneBytes = handed.task.totalBytes === totalBytes ? handed.task.doneBytes : 0;
+  let savedMs = -Infinity;
+  const save = async (): Promise<void> => {
+    savedMs = performance.now();
+    const isOurs = await changeTask(parts, handed, (record) => ({
+      ...record,
+      state: 'Wiping',
+      task: record.task && { ...record.task, state: 'running', message: '', doneBytes, totalBytes },
+    }));
+    if (!isOurs) throw new VolumeError('aborted', `${handed.target.address} is wiped by another node now`);
+  };
+  await save();
+  crashPoint('wipe-started');
+  for (const step of remainingSteps(plan, doneBytes)) {
+    await (step.action === 'zero' ? zero(device, step) : discard(device, step));
+    doneBytes += step.lengthBytes;
+    if (performance.now() - savedMs < PROGRESS_MS) continue;
+    await save();
+    crashPoint('wipe-progress');
+    const percent = Math.floor((doneBytes * 100) / totalBytes);
+    handed.logger.info(`wiping ${handed.target.address}: ${percent} % of ${totalBytes} bytes`, { target: handed.target.address });
+  }
+}
+
+/** Past the page cache and through to the disk, in a process of its own: the target may be silent for long. */
+async function zero({ path }: BlockDevice, { startBytes, lengthBytes }: WipeStep): Promise<void> {
+  const words = ['if=/dev/zero', `of=${path}`, 'bs=1M', `count=${lengthBytes}`, `seek=${startBytes}`];
+  const flags = ['iflag=count_bytes,fullblock', 'oflag=direct,seek_bytes', 'conv=notrunc,nocreat,fdatasync', 'status=none'];
+  try {
+    await runWell('dd', [...words, ...flags], { timeoutMs: STEP_MS });
+  } catch (error) {
+    throw new VolumeError(
+      'unavailable',
+      `cannot write ${lengthBytes} bytes at ${startBytes} of ${path}: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** A disk that can't discard keeps its data, but for the headers: `discard` promises no more than the disk can. */
+async function discard({ path }: BlockDevice, { startBytes, lengthBytes }: WipeStep): Promise<void> {
+  await run('blkdiscard', ['--offset', String(startBytes), '--length', String(lengthBytes), path], { timeoutMs: STEP_MS });
+}
+
+/** For the agent: a failure that may pass by itself. */
+export function mayPass(error: unknown): boolean {
+  return isVolumeError(error) && (error.code === 'unavailable' || error.code === 'aborted');
+}
