@@ -113,15 +113,15 @@ export class Laboratory {
     return process;
   }
 
-  /** Starts one of the scripts in test/support. */
-  script(name: string, host: NetworkNamespace, ...words: string[]): TestProcess {
+  /** Starts one of the scripts in test/support, through a launcher such as setpriv if need be. */
+  script(name: string, host: NetworkNamespace, words: readonly string[], launcher: readonly string[] = []): TestProcess {
     const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-    return this.start(name, host, process.execPath, path, ...words);
+    return this.start(name, host, ...launcher, process.execPath, path, ...words);
   }
 
   /** The initiator under test. */
   initiate(...interfaces: string[]): InitiatorClient {
-    return new InitiatorClient(this.script('faults-initiator', this.initiator, ...interfaces), this.folder);
+    return new InitiatorClient(this.script('faults-initiator', this.initiator, interfaces), this.folder);
   }
 
   /** Debian's target; returns when it serves. */
@@ -159,14 +159,14 @@ export class Laboratory {
 
   /** A target of a test's own making, which lies as it is told to; returns when it serves. */
   async fakeTarget(options: Partial<FakeTargetOptions> = {}, host = this.target, link = TARGET): Promise<FakeTargetClient> {
-    const client = new FakeTargetClient(this.script('faults-fake-target', host, link, JSON.stringify(options)));
+    const client = new FakeTargetClient(this.script('faults-fake-target', host, [link, JSON.stringify(options)]));
     await client.ready(START_MS);
     return client;
   }
 
   /** A host in the middle that forwards frames between two of its interfaces, and makes what goes wrong in a network go wrong. */
   async relay(host: NetworkNamespace, left: string, right: string, faults: RelayFaults = {}): Promise<RelayClient> {
-    const client = new RelayClient(this.script('faults-relay', host, left, right, JSON.stringify(faults)));
+    const client = new RelayClient(this.script('faults-relay', host, [left, right, JSON.stringify(faults)]));
     await client.ready(START_MS);
     return client;
   }
