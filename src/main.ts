@@ -22,6 +22,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'run the CSI node plugin (daemon)',
     load: async () => (await import('./cli/node.ts')).nodeCommand(),
   },
+  controller: {
+    description: 'serve CSI Controller: volumes, and where they are (daemon)',
+    load: async () => (await import('./cli/controller.ts')).controllerCommand(),
+  },
+  csi: {
+    description: 'call a method of CSI',
+    load: async () => (await import('./cli/csi.ts')).csiCommand(),
+  },
   discover: {
     description: 'ask which targets are there, and list them',
     load: async () => (await import('./cli/discover.ts')).discoverCommand(),

@@ -1,0 +1,101 @@
+import { Command, Option } from 'commander';
+import { Controller } from '../controller/daemon.ts';
+import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
+import { socketPathOf } from '../csi/endpoint.ts';
+import { DirectoryStore } from '../embedded/directory-store.ts';
+import { Logger, type LogLevel } from '../logging/logger.ts';
+import { isClusterId } from '../volumes/claim.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
+import { logLevelOption } from './options.ts';
+import { version } from './version.ts';
+
+interface Options {
+  readonly endpoint: string;
+  readonly store: string;
+  readonly clusterId: string;
+  readonly driverName: string;
+  readonly metricsAddress?: string;
+  readonly logLevel: LogLevel;
+}
+
+const HELP = `
+Serves CSI Controller and Identity. It needs no right on the storage network: the nodes do there what it writes into the store.
+Any number of controllers may run on one store. Runs in the foreground and logs lines of JSON to standard error; SIGTERM and
+Ctrl-C end it, SIGUSR2 switches between --log-level and debug.
+
+Examples:
+  aoe-csi controller --endpoint unix:///run/aoe-csi/controller.sock --store /var/lib/aoe-csi/store --cluster-id lab
+  aoe-csi csi CreateVolume --endpoint unix:///run/aoe-csi/controller.sock name=first requiredBytes=1073741824`;
+
+export function controllerCommand(): Command {
+  return new Command('controller')
+    .description('serve CSI Controller: volumes, and where they are (daemon)')
+    .addOption(new Option('--endpoint <socket>', 'unix socket to serve CSI on').env('CSI_ENDPOINT').makeOptionMandatory())
+    .addOption(new Option('--store <directory>', 'folder that all processes share').env('AOE_CSI_STORE').makeOptionMandatory())
+    .addOption(
+      new Option('--cluster-id <id>', 'names this cluster among all on the storage network; must never change')
+        .env('AOE_CSI_CLUSTER_ID')
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--driver-name <name>', "the driver's name in CSI").env('AOE_CSI_DRIVER_NAME').default(DEFAULT_DRIVER_NAME),
+    )
+    .addOption(new Option('--metrics-address <host:port>', 'serve metrics there (default: none)').env('AOE_CSI_METRICS_ADDRESS'))
+    .addOption(logLevelOption())
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const socketPath = checked(options);
+  const { clusterId, driverName, metricsAddress } = options;
+  const logger = Logger.create(options.logLevel);
+  process.on('SIGUSR2', () => {
+    logger.level = logger.level === 'debug' ? options.logLevel : 'debug';
+  });
+  const store = await DirectoryStore.open(options.store, { onProblem: (message) => logger.warn(message) });
+  const controller = await Controller.start(
+    { socketPath, clusterId, driverName, version: version(), metricsAddress },
+    store,
+    logger,
+  );
+  logger.info('the controller runs');
+  const signal = await stopSignal();
+  logger.info(`${signal}: stopping`);
+  await controller.stop();
+  await store.close();
+  logger.info('stopped');
+}
+
+/** The socket's path. @throws CommandFailure for a configuration that makes no sense: better no controller than a wrong one */
+function checked({ endpoint, clusterId, driverName }: Options): string {
+  if (!isClusterId(clusterId)) {
+    throw new CommandFailure(
+      EXIT_USAGE,
+      `cannot use '${clusterId}' as --cluster-id: give 1 to 63 letters, digits, dots, hyphens or underscores`,
+    );
+  }
+  if (!isDriverName(driverName)) {
+    throw new CommandFailure(
+      EXIT_USAGE,
+      `cannot use '${driverName}' as --driver-name: give a domain name like ${DEFAULT_DRIVER_NAME}`,
+    );
+  }
+  try {
+    return socketPathOf(endpoint);
+  } catch (error) {
+    throw new CommandFailure(EXIT_USAGE, (error as Error).message);
+  }
+}
+
+/** The first signal that asks for an end; a second one does not wait for it. */
+async function stopSignal(): Promise<string> {
+  return new Promise((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        done(signal);
+        process.once(signal, () => process.exit(EXIT_FAILED));
+      });
+    }
+  });
+}

@@ -1,0 +1,133 @@
+import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
+import { change } from '../volumes/store.ts';
+import { takeInventory } from '../volumes/take-inventory.ts';
+import { liveNodes, type ControllerParts } from './parts.ts';
+import { fencedNodeOf, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
+
+/** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
+const ROUND_MS = 10_000;
+/** Reports that come together are looked at together. */
+const SETTLE_MS = 50;
+/** A failed task is tried again no sooner: what was wrong may need a person. */
+const RETRY_MS = 30_000;
+
+/**
+ * What has to be done without anybody calling: the records of targets are kept as nodes see them, and tasks get to nodes that can do
+ * them. Each controller does this; every write is a compare-and-set that is right whoever makes it.
+ */
+export class Housekeeping {
+  readonly #parts: ControllerParts;
+  /** When each failed task was first seen so, by target and task id. */
+  readonly #failedAtMs = new Map<string, number>();
+  readonly #strays = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #unwatch: () => void = () => undefined;
+  #round: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#unwatch = this.#parts.store.nodes.watch(() => this.#plan(SETTLE_MS));
+    this.#plan(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unwatch();
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  #plan(inMs: number): void {
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#round = this.#round.then(async () => this.#run());
+    }, inMs);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.round();
+    } catch (error) {
+      this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
+    }
+    this.#plan(ROUND_MS);
+  }
+
+  /** One round; the others are made of these. */
+  async round(): Promise<void> {
+    const { store, clusterId, nowMs, logger } = this.#parts;
+    const { created, updated, failures } = await takeInventory(store, clusterId, nowMs());
+    if (created.length + updated.length > 0) logger.info(`targets that changed: ${[...created, ...updated].join(', ')}`);
+    for (const message of failures) logger.warn(message);
+    const live = await liveNodes(this.#parts);
+    const targets = (await store.targets.list()).map(({ value }) => value);
+    for (const target of targets) {
+      if (this.#assigned(target, live) !== undefined) await this.#assign(target.address, live);
+      this.#report(target);
+    }
+  }
+
+  async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {
+    const record = await change(this.#parts.store.targets, address, (target) => this.#assigned(target, live));
+    const task = record?.value.task;
+    if (task === undefined) return;
+    this.#failedAtMs.delete(keyOf(address, task));
+    this.#parts.logger.info(`task ${task.kind} handed to node ${task.nodeId}`, { target: address, node: task.nodeId });
+  }
+
+  /** The record with its task at a node that can do it; undefined when that is so already, or no node can. */
+  #assigned(target: TargetRecord, live: readonly NodeRecord[]): TargetRecord | undefined {
+    const { state, claim, task } = target;
+    if (task === undefined) {
+      if ((state !== 'Released' && state !== 'Wiping') || claim === undefined) return undefined;
+      const nodeId = nodeFor(target, live);
+      return nodeId === undefined ? undefined : { ...target, task: wipeTask(claim.claim, nodeId) };
+    }
+    if (task.state === 'done' || !this.#isStuck(target.address, task, live)) return undefined;
+    const nodeId = this.#successor(target, task, live);
+    return nodeId === undefined ? undefined : { ...target, task: handedTo(task, nodeId) };
+  }
+
+  #isStuck(address: string, task: TaskRecord, live: readonly NodeRecord[]): boolean {
+    // Only of the dead: one that does not see the target now may be about to.
+    if (!live.some(({ nodeId }) => nodeId === task.nodeId)) return true;
+    if (task.state !== 'failed') return false;
+    const key = keyOf(address, task);
+    const failedAtMs = this.#failedAtMs.get(key) ?? this.#parts.nowMs();
+    this.#failedAtMs.set(key, failedAtMs);
+    return this.#parts.nowMs() - failedAtMs >= RETRY_MS;
+  }
+
+  /** Another node rather than the same again, and never the one that a fence is against. */
+  #successor(target: TargetRecord, task: TaskRecord, live: readonly NodeRecord[]): string | undefined {
+    const able = live.filter(({ nodeId }) => nodeId !== fencedNodeOf(task));
+    return nodeFor(target, able, task.nodeId) ?? nodeFor(target, able);
+  }
+
+  /** Tells once of what nobody will ever ask for again; a person decides. */
+  #report(target: TargetRecord): void {
+    const { address, state, reason, claim } = target;
+    const isUnfinished = state === 'Claimed' && claim !== undefined && !isDecided(target);
+    if (state !== 'Foreign' && !isUnfinished) {
+      this.#strays.delete(address);
+      return;
+    }
+    if (this.#strays.has(address)) return;
+    this.#strays.add(address);
+    if (state === 'Foreign') this.#parts.logger.warn(`target not used: ${reason}`, { target: address });
+    else
+      this.#parts.logger.info('a volume is being made here, or was given up half-way', {
+        target: address,
+        volume: claim?.volumeName ?? '',
+      });
+  }
+}
+
+function keyOf(address: string, { id, nodeId }: TaskRecord): string {
+  return `${address} ${nodeId} ${id}`;
+}

@@ -1,0 +1,68 @@
+import { addressKey } from '../volumes/addresses.ts';
+import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
+
+/**
+ * Work that the controller leaves to nodes: they see the storage network. It stands in the target's record:
+ *
+ * ```
+ * claim   set the config string; then claim.confirmed = true and no task. Somebody else's string: Foreign, no claim, no task
+ * wipe    Released → Wiping → wipe, clear the config string → Available, no claim, no task
+ * fence   make the target refuse the node whose publication is to go; then state `done`, and the controller clears the task
+ * ```
+ *
+ * A node that can't says `failed` and why; whoever hands out tasks tries again, rather with another node.
+ */
+
+/** A task's id says what it is for: called again for the same thing, the controller knows its task. */
+export function claimTask(claim: string, nodeId: string): TaskRecord {
+  return newTask('claim', `claim:${claim}`, nodeId);
+}
+
+export function wipeTask(claim: string, nodeId: string): TaskRecord {
+  return newTask('wipe', `wipe:${claim}`, nodeId);
+}
+
+/** @param epoch of the publication that is to end */
+export function fenceTask(fencedNodeId: string, epoch: number, nodeId: string): TaskRecord {
+  return newTask('fence', fenceTaskId(fencedNodeId, epoch), nodeId);
+}
+
+export function fenceTaskId(fencedNodeId: string, epoch: number): string {
+  return `fence:${epoch}:${fencedNodeId}`;
+}
+
+/** The node that a fence task is against; undefined for other tasks. It must not be the one that does it. */
+export function fencedNodeOf({ kind, id }: TaskRecord): string | undefined {
+  return kind === 'fence' ? id.slice(id.indexOf(':', 'fence:'.length) + 1) : undefined;
+}
+
+function newTask(kind: TaskRecord['kind'], id: string, nodeId: string): TaskRecord {
+  return { kind, id, nodeId, state: 'waiting', message: '', doneBytes: 0, totalBytes: 0 };
+}
+
+/** The same task for this node, from the beginning or from where a wipe has come. */
+export function handedTo(task: TaskRecord, nodeId: string): TaskRecord {
+  return { ...task, nodeId, state: 'waiting', message: '' };
+}
+
+/**
+ * A node that can do something with a target: one of those that see it, always the same one as long as they are the same, and
+ * different ones for different targets, so that the work is spread.
+ * @param live nodes that are alive
+ * @param except a node that must not do it
+ */
+export function nodeFor(
+  { address }: Pick<TargetRecord, 'address'>,
+  live: readonly NodeRecord[],
+  except?: string,
+): string | undefined {
+  const ids = live
+    .filter(({ nodeId, targets }) => targets[address] !== undefined && nodeId !== except)
+    .map(({ nodeId }) => nodeId);
+  return ids.length === 0 ? undefined : ids[(addressKey(address) ?? 0) % ids.length];
+}
+
+/** Whether more has been done with a target than to take it in its record: from here on, the storage network knows of the claim. */
+export function isDecided({ claim, task }: TargetRecord): boolean {
+  return claim?.confirmed === true || task !== undefined;
+}

@@ -1,0 +1,127 @@
+import { VolumeError } from '../volumes/errors.ts';
+import { isAlive } from '../volumes/liveness.ts';
+import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
+import { change } from '../volumes/store.ts';
+import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
+import { waitForRecord } from '../volumes/wait-for-record.ts';
+import { crashPoint } from './crash-points.ts';
+import { isOn } from './find-volume.ts';
+import { liveNodes, type ControllerParts } from './parts.ts';
+import { fenceTask, fenceTaskId, nodeFor } from './tasks.ts';
+
+/**
+ * Takes volumes away from nodes. When this is done, that node can no longer write: it has said that it has the volume no more, or
+ * it is silent and the target refuses it. Neither is ever assumed.
+ */
+export class Unpublishing {
+  readonly #parts: ControllerParts;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param nodeId empty for all nodes
+   * @throws VolumeError `failed-precondition` while the node may still write, saying why; `unavailable` when it could not be fenced
+   * off; `aborted` when patience was over first
+   */
+  async unpublish(id: VolumeId, nodeId: string, patience: AbortSignal): Promise<void> {
+    const found = await this.#parts.store.targets.get(id.address);
+    if (found === undefined || !isOn(id, found.value)) return;
+    const publications = found.value.publications.filter((publication) => nodeId === '' || publication.nodeId === nodeId);
+    for (const publication of publications) await this.#withdraw(id, publication, patience);
+  }
+
+  async #withdraw(id: VolumeId, publication: PublicationRecord, patience: AbortSignal): Promise<void> {
+    const holder = await this.#holder(id, publication);
+    if (holder !== undefined) await this.#fence(id, publication, holder, patience);
+    await this.#remove(id, publication);
+    crashPoint('unpublish-removed');
+    // Had the node begun to stage it in this moment, it may not have noticed; then the publication stands again.
+    if (holder !== undefined || (await this.#holder(id, publication)) === undefined) return;
+    await this.#restore(id, publication);
+    throw stillThere(id, publication);
+  }
+
+  /** The node, if it may write. One whose record a person has removed is gone for good (docs/csi.md). */
+  async #holder(id: VolumeId, { nodeId }: PublicationRecord): Promise<NodeRecord | undefined> {
+    const node = (await this.#parts.store.nodes.get(nodeId))?.value;
+    const staged = node?.staged[formatVolumeId(id)];
+    return staged === undefined || staged.fenced ? undefined : node;
+  }
+
+  /** Has another node make the target refuse a silent one. */
+  async #fence(id: VolumeId, publication: PublicationRecord, holder: NodeRecord, patience: AbortSignal): Promise<void> {
+    const { store, nowMs } = this.#parts;
+    if (isAlive(holder, nowMs())) throw stillThere(id, publication);
+    const live = await liveNodes(this.#parts);
+    const taskId = fenceTaskId(publication.nodeId, publication.epoch);
+    await change(store.targets, id.address, (target) =>
+      withFence(id, publication, target, nodeFor(target, live, publication.nodeId)),
+    );
+    crashPoint('unpublish-fencing');
+    const isSettled = (target: TargetRecord | undefined): boolean =>
+      target?.task?.id !== taskId || target.task.state === 'done' || target.task.state === 'failed';
+    const record = await waitForRecord(store.targets, id.address, (now) => isSettled(now?.value), patience);
+    const task = record?.value.task;
+    if (task?.id === taskId && task.state === 'done') return;
+    const cannot = `cannot unpublish ${formatVolumeId(id)} from node ${publication.nodeId}, which is silent and has it staged`;
+    if (task?.id === taskId && task.state === 'failed') {
+      throw new VolumeError('unavailable', `${cannot}: node ${task.nodeId} could not fence it off: ${task.message}; call again`);
+    }
+    throw new VolumeError('aborted', `${cannot}: it is not fenced off yet; call again`);
+  }
+
+  async #remove(id: VolumeId, { nodeId, epoch }: PublicationRecord): Promise<void> {
+    await change(this.#parts.store.targets, id.address, (target) => {
+      const publications = target.publications.filter((other) => other.nodeId !== nodeId || other.epoch !== epoch);
+      const isFence = target.task?.id === fenceTaskId(nodeId, epoch);
+      if (!isOn(id, target) || (publications.length === target.publications.length && !isFence)) return undefined;
+      return { ...target, publications, task: isFence ? undefined : target.task };
+    });
+  }
+
+  async #restore(id: VolumeId, publication: PublicationRecord): Promise<void> {
+    await change(this.#parts.store.targets, id.address, (target) =>
+      isOn(id, target) ? { ...target, publications: [...target.publications, publication] } : undefined,
+    );
+  }
+}
+
+/** The record with a task to fence a node off, unless it has one; undefined to leave it. */
+function withFence(
+  id: VolumeId,
+  { nodeId, epoch }: PublicationRecord,
+  target: TargetRecord,
+  by: string | undefined,
+): TargetRecord | undefined {
+  const { task } = target;
+  if (!isOn(id, target) || (task?.id === fenceTaskId(nodeId, epoch) && task.state !== 'failed')) return undefined;
+  const cannot = `cannot unpublish ${formatVolumeId(id)} from node ${nodeId}, which is silent and has it staged`;
+  if (task !== undefined && task.id !== fenceTaskId(nodeId, epoch)) {
+    throw new VolumeError(
+      'aborted',
+      `${cannot}: node ${task.nodeId} has something else to do with its target (${task.kind}); call again`,
+    );
+  }
+  if (target.fencing !== 'reserve') {
+    throw new VolumeError(
+      'failed-precondition',
+      `${cannot}: its target can't refuse a node (fencing level ${target.fencing}); make sure that the node is off, then remove its node record`,
+    );
+  }
+  if (by === undefined) {
+    throw new VolumeError(
+      'failed-precondition',
+      `${cannot}: no other live node sees its target to fence it off; bring a node plugin up`,
+    );
+  }
+  return { ...target, task: fenceTask(nodeId, epoch, by) };
+}
+
+function stillThere(id: VolumeId, { nodeId }: PublicationRecord): VolumeError {
+  return new VolumeError(
+    'failed-precondition',
+    `cannot unpublish ${formatVolumeId(id)} from node ${nodeId}: it is staged there, and the node is alive; call NodeUnstageVolume first`,
+  );
+}

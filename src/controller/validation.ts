@@ -1,0 +1,36 @@
+import type { ValidateVolumeCapabilitiesRequest } from '../csi/messages.ts';
+import { isVolumeError } from '../volumes/errors.ts';
+import type { ClaimRecord } from '../volumes/records.ts';
+import { capabilityProblem } from './capabilities.ts';
+import type { FoundVolume } from './find-volume.ts';
+import { givenMutable, givenParameters, staticParameters } from './requests.ts';
+
+/** Why a volume is not what a ValidateVolumeCapabilities request says; undefined when it is. Never throws for what is asked. */
+export function validationProblem(request: ValidateVolumeCapabilitiesRequest, { claim }: FoundVolume): string | undefined {
+  for (const capability of request.volumeCapabilities) {
+    const problem = capabilityProblem(capability);
+    if (problem !== undefined) return problem;
+  }
+  try {
+    if (claim === undefined) staticParameters(request.volumeContext);
+    return claim === undefined ? undefined : parametersProblem(request, claim);
+  } catch (error) {
+    if (isVolumeError(error)) return error.message;
+    throw error;
+  }
+}
+
+/** A caller need not repeat the parameters, but if it does, they must be the volume's. */
+function parametersProblem(
+  { parameters, mutableParameters }: ValidateVolumeCapabilitiesRequest,
+  claim: ClaimRecord,
+): string | undefined {
+  const has = { ...claim.parameters, ...claim.mutableParameters };
+  const asked = {
+    ...(Object.keys(parameters).length === 0 ? {} : givenParameters(parameters).parameters),
+    ...claim.mutableParameters,
+    ...givenMutable(mutableParameters).parameters,
+  };
+  const other = Object.entries(asked).find(([name, value]) => has[name] !== value);
+  return other === undefined ? undefined : `the volume has ${other[0]} '${has[other[0]] ?? ''}', not '${other[1]}'`;
+}
