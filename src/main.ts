@@ -63,8 +63,15 @@ const VERBS: Readonly<Record<string, Verb>> = {
 const HELP = `
 Each command has its own --help, with examples. Options can be given in the environment, too: --socket as AOE_CSI_SOCKET.`;
 
+/** The oldest Node that has what this program uses; package.json says so too, but only npm reads that. */
+const NODE_MAJOR_MIN = 24;
+
 /** Runs the command line and returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
+  if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
+    console.error(`aoe-csi: this is Node ${process.versions.node}; run aoe-csi with Node ${NODE_MAJOR_MIN} or newer`);
+    return EXIT_FAILED;
+  }
   const program = new Command('aoe-csi')
     .description('ATA over Ethernet in user space: initiator, target, and what it takes to use them')
     .version(version())

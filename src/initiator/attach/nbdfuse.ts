@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { isMountPoint } from '../../system/mounts.ts';
 import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
@@ -55,6 +56,9 @@ export class NbdFuse {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    // Where a device in use is left behind, its nbdfuse must not keep the initiator from ending.
+    this.#child.unref();
+    (this.#child.stderr as Socket | null)?.unref();
     this.#child.on('error', (error) => (this.#errors += error.message));
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-ERROR_TEXT_MAX);
