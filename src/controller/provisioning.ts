@@ -11,6 +11,7 @@ import { isConflict, type Versioned } from '../volumes/store.ts';
 import type { TopologyRequirement } from '../volumes/topology.ts';
 import { waitForRecord } from '../volumes/wait-for-record.ts';
 import { crashPoint } from './crash-points.ts';
+import { asWiped, Clearance } from './clearance.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { claimTask, handedTo, isDecided, nodeFor } from './tasks.ts';
 
@@ -57,10 +58,11 @@ export class Provisioning {
   async create(wanted: WantedVolume, patience: AbortSignal): Promise<TargetRecord> {
     const claim = claimOf(this.#parts.clusterId, wanted.name);
     crashPoint('create-started');
+    const clearance = new Clearance(patience);
     while (!patience.aborted) {
       const holders = (await this.#parts.store.targets.list()).filter(({ value }) => holds(value, claim));
       if (holders.length === 0) {
-        await this.#take(wanted, claim);
+        await this.#take(wanted, claim, clearance);
         continue;
       }
       const elected = elect(holders);
@@ -76,20 +78,20 @@ export class Provisioning {
     throw unfinished(wanted.name, 'nothing is decided yet');
   }
 
-  /** Takes the best target there is, if nobody is faster. */
-  async #take(wanted: WantedVolume, claim: string): Promise<void> {
+  /** Takes the best target there is, if nobody is faster; or waits for one. */
+  async #take(wanted: WantedVolume, claim: string, clearance: Clearance): Promise<void> {
     const { store, nowMs } = this.#parts;
     const settings = settingsOf(wanted.parameters, wanted.mutableParameters);
     const request = { range: wanted.range, settings, topology: wanted.topology };
     const live = await liveNodes(this.#parts);
     const targets = await store.targets.list();
-    const placement = placeVolume(
-      request,
-      targets.map(({ value }) => value),
-      live,
-    );
+    const records = targets.map(({ value }) => value);
+    const placement = placeVolume(request, records, live);
     const [best] = placement.candidates;
-    if (best === undefined) throw noPlace(request, placement, live.length);
+    if (best === undefined) {
+      if (placeVolume(request, records.map(asWiped), live).candidates.length > 0 && (await clearance.next())) return;
+      throw noPlace(request, placement, live.length);
+    }
     const version = targets.find(({ name }) => name === best.target.address)?.version ?? '';
     const next: TargetRecord = { ...best.target, state: 'Claimed', reason: '', claim: newClaim(wanted, claim, best, nowMs()) };
     if (await this.#update(best.target.address, version, next)) crashPoint('create-taken');

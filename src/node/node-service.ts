@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { Logger } from '../logging/logger.ts';
-import { VolumeError } from '../volumes/errors.ts';
+import { isVolumeError, VolumeError } from '../volumes/errors.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
 import { bootId } from './kernel/boot-id.ts';
 import { blockDevice } from './kernel/block-device.ts';
@@ -54,6 +55,7 @@ export class NodeService {
     const address = addressOf(volumeId);
     const stagingPath = await canonicalPath(path);
     if (stagingPath === undefined) return;
+    if ((await this.#isDeleted(volumeId, address)) && mountsAt(await mountTable(), stagingPath).length === 0) return;
     await this.#alone(address, async () => {
       const staged = await this.#recall(volumeId, address, stagingPath);
       if (staged?.volumeId !== volumeId || staged.stagingPath !== stagingPath) {
@@ -86,11 +88,24 @@ export class NodeService {
     const address = addressOf(volumeId);
     const targetPath = await canonicalPath(path);
     if (targetPath === undefined) return;
+    if ((await this.#isDeleted(volumeId, address)) && !existsSync(targetPath)) return;
     await this.#alone(address, async () => {
       const staged = await this.#recall(volumeId, address, '');
       const known = staged?.volumeId === volumeId ? staged : undefined;
       await this.#publishing.unpublish(volumeId, targetPath, known, logger);
     });
+  }
+
+  /** Whether a volume is neither known nor remembered: its target may be wiped in this moment, for which nobody has to wait. */
+  async #isDeleted(volumeId: string, address: string): Promise<boolean> {
+    if (this.#parts.state.get(address)?.volumeId === volumeId) return false;
+    try {
+      await findVolume(this.#parts.store, volumeId);
+      return false;
+    } catch (error) {
+      if (isVolumeError(error) && error.code === 'not-found') return true;
+      throw error;
+    }
   }
 
   async #alone(address: string, work: () => Promise<void>): Promise<void> {

@@ -54,12 +54,16 @@ export class TaskAgent {
   async #scan(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      try {
-        for (const { value } of await this.#parts.store.targets.list()) this.#consider(value);
-      } catch (error) {
-        this.#logger.warn(`cannot look for tasks: ${(error as Error).message}`);
-      }
+      await this.#lookAtAll();
       await sleep(SCAN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #lookAtAll(): Promise<void> {
+    try {
+      for (const { value } of await this.#parts.store.targets.list()) this.#consider(value);
+    } catch (error) {
+      this.#logger.warn(`cannot look for tasks: ${(error as Error).message}`);
     }
   }
 
@@ -83,8 +87,8 @@ export class TaskAgent {
     this.#running.set(address, task.kind);
     void this.#carryOut({ target, task, logger: this.#logger }).finally(() => {
       this.#running.delete(address);
-      // There may be another one by now, or one that had to wait.
-      void this.#look([address]);
+      // There may be another one by now, or one elsewhere that had to wait.
+      void this.#lookAtAll();
     });
   }
 
@@ -92,7 +96,9 @@ export class TaskAgent {
     const { target, task, logger } = handed;
     try {
       const patience = AbortSignal.timeout(PATIENCE_MS);
-      await this.#lock.runWhenFree(`volume ${target.address}`, patience, async () => this.#try(handed));
+      // Until it is claimed, there is no volume that anybody could want to use at the same time; as soon as it is, somebody does.
+      const key = task.kind === 'claim' ? `claim of ${target.address}` : `volume ${target.address}`;
+      await this.#lock.runWhenFree(key, patience, async () => this.#try(handed));
     } catch (error) {
       const { message } = error as Error;
       logger.warn(`task ${task.id} on ${target.address} failed: ${message}`, { target: target.address });
