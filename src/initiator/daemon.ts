@@ -51,6 +51,7 @@ interface Parts {
   readonly attachments: AttachService;
   readonly control: ControlService;
   readonly server: RpcServer;
+  readonly events: EventLog;
 }
 
 /** The initiator: its data path, its control service, and what lies between. */
@@ -82,7 +83,7 @@ export class Initiator {
     const server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), control.handlers);
     await server.serve(fd);
     logger.info(`control service on ${options.socketPath}`);
-    return new Initiator(options.socketPath, { dataPath, attachments, control, server }, logger);
+    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events }, logger);
   }
 
   private constructor(socketPath: string, parts: Parts, logger: Logger) {
@@ -98,8 +99,9 @@ export class Initiator {
 
   /** Takes no more calls, takes away the devices that nobody uses, and ends. Those in use fail from then on; the log names them. */
   async stop(): Promise<void> {
-    const { server, attachments, dataPath } = this.#parts;
+    const { server, attachments, dataPath, events } = this.#parts;
     rmSync(this.#socketPath, { force: true });
+    events.close();
     await server.stop();
     for (const left of await attachments.detachUnused(AbortSignal.timeout(STOP_MS))) {
       this.#logger.warn(`${left}: its I/O fails from now on; what is left of it is removed by the next start`);

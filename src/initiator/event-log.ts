@@ -9,12 +9,19 @@ const EVENTS_WAITING_MAX = 256;
 export class EventLog {
   readonly #kept: EventMessage[] = [];
   readonly #readers = new Set<Reader>();
+  #closed = false;
 
   add(kind: string, target: string, text: string): void {
     const event = { time: new Date().toISOString(), kind, target, text };
     this.#kept.push(event);
     if (this.#kept.length > EVENTS_KEPT) this.#kept.shift();
     for (const reader of this.#readers) reader.take(event);
+  }
+
+  /** Ends those who follow: there will be no more events. */
+  close(): void {
+    this.#closed = true;
+    for (const reader of this.#readers) reader.wake();
   }
 
   /** The latest events, oldest first; then, with `follow`, new ones until `signal` is aborted. */
@@ -28,8 +35,9 @@ export class EventLog {
     signal.addEventListener('abort', wake);
     this.#readers.add(reader);
     try {
-      while (!signal.aborted) {
+      for (;;) {
         yield* reader.drain();
+        if (signal.aborted || this.#closed) return;
         await reader.news();
       }
     } finally {

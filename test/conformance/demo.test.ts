@@ -1,0 +1,93 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from '@jest/globals';
+import { listMounts } from '../../src/system/mounts.ts';
+import { identifyProcess } from '../../src/system/process-identity.ts';
+import { eventually } from '../support/faults-process.ts';
+import { aoeCsi } from '../support/initiator-process.ts';
+import { command, describeIf, root } from '../support/requires.ts';
+
+/** `aoe-csi demo`, with what it leaves behind: nothing. */
+
+const needs = [
+  ...[root(), command('ip', 'iproute2'), command('mkfs.ext4', 'e2fsprogs'), command('nbdcopy', 'libnbd-bin')],
+  command('vblade'),
+];
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const DEMO_MS = 60_000;
+
+/** Everything on this machine that belongs to the demo of this process. */
+function tracesOf(pid: number): string[] {
+  const namespaces = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n');
+  const loops = readdirSync('/sys/block').map((name) => `/sys/block/${name}/loop/backing_file`);
+  return [
+    ...namespaces.filter((name) => name.includes(`aoe-demo-${pid}-`)),
+    ...listMounts().flatMap(({ mountPoint }) => (mountPoint.includes(`/aoe-csi-demo/${pid}`) ? [mountPoint] : [])),
+    ...loops.filter((path) => existsSync(path) && readFileSync(path, 'utf8').includes(`/aoe-csi-demo/${pid}/`)),
+    ...[`/run/aoe-csi-demo/${pid}`, `/run/aoe-csi-demo/${pid}.json`, `/dev/shm/aoe-demo-${pid}`].filter(existsSync),
+  ];
+}
+
+/** Starts a demo, and ends it with `signal` when it has said `text`. */
+async function endedDemo(
+  text: string,
+  signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL',
+): Promise<{ pid: number; code: number | null; out: string }> {
+  const child = spawn(process.execPath, [MAIN, 'demo', '--size', '64'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  const ended = new Promise<number | null>((done) => child.once('close', done));
+  await eventually(`the demo to say ${text}`, DEMO_MS, () => out.includes(text) || child.exitCode !== null);
+  child.kill(signal);
+  // The daemons of a killed demo keep its pipes open.
+  // Its writes may still wait for the target that it had killed, and with them its exit status.
+  if (signal === 'SIGKILL') await eventually('its end', 5_000, () => identifyProcess(child.pid!) === undefined);
+  return { pid: child.pid!, code: signal === 'SIGKILL' ? null : await ended, out };
+}
+
+describeIf(needs, 'aoe-csi demo', () => {
+  test.each(['aoe-csi', 'vblade'])(
+    'verifies every byte and removes everything, with %s as the target',
+    async (target) => {
+      const { code, out, err } = await aoeCsi('demo', '--size', '64', '--target', target);
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      expect(out).toContain('target: killed while data is being written');
+      expect(out).toMatch(/result +every byte is as it was written/);
+      expect(out).toMatch(/frames +\d+ sent, [1-9]\d* of them again/);
+    },
+    DEMO_MS,
+  );
+
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'removes everything when it is ended by %s',
+    async (signal) => {
+      const { pid, code, out } = await endedDemo('target: killed', signal);
+      expect([code, out.split('\n').filter((line) => line.includes('could not'))]).toEqual([130, []]);
+      expect(tracesOf(pid)).toEqual([]);
+    },
+    DEMO_MS,
+  );
+
+  test(
+    'removes what a demo has left that was killed',
+    async () => {
+      const { pid } = await endedDemo('target: killed', 'SIGKILL');
+      expect(tracesOf(pid).length).toBeGreaterThan(4);
+      const { code, out } = await aoeCsi('demo', '--size', '16');
+      expect(out).toContain(`removing what demo ${pid}, which was killed, has left`);
+      expect([code, tracesOf(pid)]).toEqual([0, []]);
+    },
+    DEMO_MS,
+  );
+
+  test('says what it needs when it is not root', () => {
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+    // To read the program, wherever it lies.
+    const reading = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
+    const { status, stderr } = spawnSync('setpriv', [...nobody, ...reading, process.execPath, MAIN, 'demo'], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([1, expect.stringContaining('run it as root, for example with sudo')]);
+  });
+});
