@@ -49,7 +49,7 @@ export class BlockRequest {
   status: BlockStatus = STATUS_OK;
   owner: RequestOwner | undefined = undefined;
 
-  /** The owner's: an NBD request's eight cookie bytes, opaque. */
+  /** The owner's: an NBD request's eight cookie bytes, opaque, in two signed halves. */
   cookieHigh = 0;
   cookieLow = 0;
 

@@ -130,7 +130,7 @@ class Run {
   }
 
   #commandOf(request: BlockRequest): Command {
-    const cookie = (BigInt(request.cookieHigh) << 32n) | BigInt(request.cookieLow);
+    const cookie = (BigInt(request.cookieHigh >>> 0) << 32n) | BigInt(request.cookieLow >>> 0);
     const command = this.#commands.get(cookie);
     if (command === undefined) throw new Error(`the device got a request that nobody sent: ${cookie}`);
     expect(request.op === OP_READ).toBe(command.type === READ);
