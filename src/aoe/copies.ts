@@ -19,7 +19,6 @@ export const COPY_ZOMBIE = 3;
 export const TAG_PREFIX_BITS = 7;
 const PREFIX_SHIFT = 32 - TAG_PREFIX_BITS;
 const COUNTER_MASK = (1 << PREFIX_SHIFT) - 1;
-const SLOT_MASK = COPIES_MAX - 1;
 /** Values that `tagPrefix` may take (bit 31 is always set). */
 export const TAG_PREFIXES = 1 << (TAG_PREFIX_BITS - 1);
 
@@ -30,35 +29,49 @@ export const TAG_PREFIXES = 1 << (TAG_PREFIX_BITS - 1);
  * Columns instead of objects: this is touched for every frame in both directions.
  */
 export class Copies {
-  readonly tag = new Int32Array(COPIES_MAX);
-  readonly state = new Uint8Array(COPIES_MAX);
-  readonly sentUs = new Float64Array(COPIES_MAX);
+  /** A power of two. */
+  readonly capacity: number;
+  readonly tag: Int32Array;
+  readonly state: Uint8Array;
+  readonly sentUs: Float64Array;
   /** Number of the frame among all sent on its path, for loss detection. */
-  readonly sequence = new Float64Array(COPIES_MAX);
+  readonly sequence: Float64Array;
   /** Neighbours in the path's in-flight list, in order of sending. */
-  readonly next = new Int32Array(COPIES_MAX);
-  readonly previous = new Int32Array(COPIES_MAX);
+  readonly next: Int32Array;
+  readonly previous: Int32Array;
   /** Next older copy of the same fragment. */
-  readonly older = new Int32Array(COPIES_MAX);
-  readonly fragment: (Fragment | undefined)[] = new Array<Fragment | undefined>(COPIES_MAX).fill(undefined);
-  readonly path: (Path | undefined)[] = new Array<Path | undefined>(COPIES_MAX).fill(undefined);
+  readonly older: Int32Array;
+  readonly fragment: (Fragment | undefined)[];
+  readonly path: (Path | undefined)[];
   used = 0;
   #counter: number;
   readonly #prefix: number;
+  readonly #slotMask: number;
 
   /** `prefix` is below TAG_PREFIXES and unique among the initiators of a network namespace; `start` is any random number. */
-  constructor(prefix: number, start: number) {
+  constructor(prefix: number, start: number, capacity = COPIES_MAX) {
+    this.capacity = capacity;
+    this.tag = new Int32Array(capacity);
+    this.state = new Uint8Array(capacity);
+    this.sentUs = new Float64Array(capacity);
+    this.sequence = new Float64Array(capacity);
+    this.next = new Int32Array(capacity);
+    this.previous = new Int32Array(capacity);
+    this.older = new Int32Array(capacity);
+    this.fragment = new Array<Fragment | undefined>(capacity).fill(undefined);
+    this.path = new Array<Path | undefined>(capacity).fill(undefined);
+    this.#slotMask = capacity - 1;
     this.#prefix = TAG_USER_SPACE | (prefix << PREFIX_SHIFT) | 0;
     this.#counter = start & COUNTER_MASK;
   }
 
-  /** Takes the next free tag; returns its index, or NO_COPY when the table is full. The caller fills the columns. */
-  take(): number {
-    if (this.used >= COPIES_MAX - 1) return NO_COPY;
+  /** Takes the next free tag; returns its index, or NO_COPY when only `spare` are left. The caller fills the columns. */
+  take(spare = 0): number {
+    if (this.used >= this.capacity - 1 - spare) return NO_COPY;
     let index: number;
     do {
       this.#counter = (this.#counter + 1) & COUNTER_MASK;
-      index = this.#counter & SLOT_MASK;
+      index = this.#counter & this.#slotMask;
     } while (this.state[index] !== COPY_FREE);
     this.tag[index] = this.#prefix | this.#counter;
     this.used++;
@@ -67,7 +80,7 @@ export class Copies {
 
   /** Index of the copy with this tag (as a signed 32-bit number), or NO_COPY. */
   find(tag: number): number {
-    const index = tag & SLOT_MASK;
+    const index = tag & this.#slotMask;
     return this.tag[index] === tag && this.state[index] !== COPY_FREE ? index : NO_COPY;
   }
 

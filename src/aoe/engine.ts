@@ -43,8 +43,10 @@ export interface EngineOptions {
   /** Unique among the initiators of a network namespace; see TAG_PREFIXES. */
   readonly tagPrefix: number;
   readonly placement?: ReplyPlacement;
-  /** For simulations with other lifetimes of frames. */
+  /** For simulations: other lifetimes of frames, scarcer resources. */
   readonly quarantineUs?: number;
+  readonly copies?: number;
+  readonly fragments?: number;
 }
 
 /** Reserves what an engine with `ports` interfaces needs. */
@@ -63,7 +65,7 @@ export function reserveEngineMemory(plan: ArenaPlan, ports = PORTS_MAX): EngineM
 export class Engine implements SightingListener {
   readonly counters = new Counters();
   readonly copies: Copies;
-  readonly fragments = new FragmentPool();
+  readonly fragments: FragmentPool;
   readonly #core: Core & { readonly ports: (Port | undefined)[]; readonly attached: Target[] };
   readonly #memory: EngineMemory;
   readonly #recovery: Recovery;
@@ -81,7 +83,8 @@ export class Engine implements SightingListener {
 
   constructor(options: EngineOptions) {
     this.#memory = options.memory;
-    this.copies = new Copies(options.tagPrefix, Math.floor(options.random() * 0x1_0000_0000));
+    this.copies = new Copies(options.tagPrefix, Math.floor(options.random() * 0x1_0000_0000), options.copies);
+    this.fragments = new FragmentPool(options.fragments);
     this.#core = {
       arena: options.arena,
       chunks: options.chunks,

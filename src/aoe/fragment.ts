@@ -11,14 +11,16 @@ export const FRAGMENT_SENT = 1;
 export const FRAGMENT_RESEND = 2;
 
 /**
- * A piece of a request that travels in one frame. Cut at send time, so that a changed payload size takes effect at once, and cut
- * again when it must be resent in smaller frames.
+ * A piece of a request that travels in one frame. Cut at send time, so that a changed payload size takes effect at once. One that
+ * must be resent in smaller frames travels in several, one after another: so it never needs what others may hold.
  */
 export class Fragment {
   request: BlockRequest | undefined = undefined;
   op: BlockOp = OP_READ;
   lba = 0;
   sectors = 0;
+  /** Sectors that follow these once they are answered: it was cut for larger frames than its path takes now. */
+  rest = 0;
   /** Arena offset of its data, in one chunk. */
   offset = 0;
   state = FRAGMENT_IDLE;
@@ -51,6 +53,7 @@ export class FragmentPool {
     fragment.state = FRAGMENT_IDLE;
     fragment.copies = NO_COPY;
     fragment.copyCount = 0;
+    fragment.rest = 0;
     fragment.losses = 0;
     fragment.shortReplies = 0;
     return fragment;

@@ -1,5 +1,4 @@
 import { COPY_ZOMBIE, NO_COPY, type Copies } from './copies.ts';
-import { COPIES_MAX } from './limits.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -10,13 +9,16 @@ import type { Target } from './target.ts';
 export class LateWrites {
   readonly #copies: Copies;
   readonly #quarantineUs: number;
-  readonly #firstLba = new Float64Array(COPIES_MAX);
-  readonly #endLba = new Float64Array(COPIES_MAX);
-  readonly #untilUs = new Float64Array(COPIES_MAX);
+  readonly #firstLba: Float64Array;
+  readonly #endLba: Float64Array;
+  readonly #untilUs: Float64Array;
 
   constructor(copies: Copies, quarantineUs: number) {
     this.#copies = copies;
     this.#quarantineUs = quarantineUs;
+    this.#firstLba = new Float64Array(copies.capacity);
+    this.#endLba = new Float64Array(copies.capacity);
+    this.#untilUs = new Float64Array(copies.capacity);
   }
 
   /** Keeps an unanswered copy of a write to `sectors` from `lba`. The copy is in no other list. */

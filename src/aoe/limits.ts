@@ -1,11 +1,16 @@
 /** Every bound and time constant of the engine, in one place. Times are microseconds. */
 
 /** Copies of frames that may be unanswered at once, over all targets: a power of two, because a tag's low bits index the table. */
-export const COPIES_MAX = 16_384;
-/** Pieces of requests that may be under way at once, over all targets. */
-export const FRAGMENTS_MAX = 8_192;
+export const COPIES_MAX = 32_768;
+/** Share of the copies that only the engine's own questions may take: a path must be provable however much waits. */
+export const COPIES_SPARE_SHARE = 1 / 16;
+/**
+ * Pieces of requests that may be under way at once, over all targets: 128 volumes with MAX_OUTSTANDING_DEFAULT each may be silent
+ * before others have to wait.
+ */
+export const FRAGMENTS_MAX = 16_384;
 /** Copies of one fragment whose late answers are still accepted; older ones are given up first. */
-export const COPIES_PER_FRAGMENT_MAX = 16;
+export const COPIES_PER_FRAGMENT_MAX = 4;
 
 /** Targets remembered from discovery; further ones are counted and not taken up. */
 export const TARGETS_MAX = 16_384;

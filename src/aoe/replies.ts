@@ -132,8 +132,12 @@ export class Replies implements FenceKeeper {
   #complete(fragment: Fragment, target: Target, copy: number, nowUs: number): void {
     if (fragment.state === FRAGMENT_RESEND) target.ready.remove(fragment);
     this.#recovery.retireCopies(fragment, target, copy, nowUs);
-    const { request } = fragment;
-    const { sectors } = fragment;
+    const { request, sectors } = fragment;
+    if (fragment.rest > 0 && request?.status === STATUS_OK) {
+      request.sectorsDone += sectors;
+      this.#goOn(fragment, target);
+      return;
+    }
     this.#core.fragments.give(fragment);
     if (request === undefined) return;
     request.fragmentsOut--;
@@ -141,6 +145,17 @@ export class Replies implements FenceKeeper {
     if (request.fragmentsOut === 0 && (request.sectorsDone >= request.sectors || request.status !== STATUS_OK)) {
       this.#finish(request, target);
     }
+  }
+
+  /** The first part of a fragment is done; the rest of it is next. */
+  #goOn(fragment: Fragment, target: Target): void {
+    fragment.lba += fragment.sectors;
+    if (fragment.offset !== this.#core.zeroes) fragment.offset += fragment.sectors * SECTOR_BYTES;
+    fragment.sectors = fragment.rest;
+    fragment.rest = 0;
+    fragment.shortReplies = 0;
+    fragment.state = FRAGMENT_RESEND;
+    target.ready.push(fragment);
   }
 
   #finish(request: BlockRequest, target: Target): void {

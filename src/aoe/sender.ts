@@ -22,6 +22,7 @@ import type { Core } from './core.ts';
 import { ataArgument, writeAtaHeader } from './frame-writer.ts';
 import { ATA_DATA } from './layout.ts';
 import type { Path } from './path.ts';
+import { COPIES_SPARE_SHARE } from './limits.ts';
 import type { Recovery } from './recovery.ts';
 import type { Target } from './target.ts';
 import type { Volume } from './volume.ts';
@@ -43,9 +44,11 @@ const ALIGN_SECTORS = 8;
 export class Sender {
   readonly #core: Core;
   readonly #recovery: Recovery;
+  readonly #spareCopies: number;
 
   constructor(core: Core, recovery: Recovery) {
     this.#core = core;
+    this.#spareCopies = Math.ceil(core.copies.capacity * COPIES_SPARE_SHARE);
     this.#recovery = recovery;
   }
 
@@ -56,7 +59,7 @@ export class Sender {
       const again = target.ready.head;
       const path = choosePath(target, again === undefined ? undefined : this.#lastPath(again));
       if (path === undefined) return;
-      const fragment = again === undefined ? this.#cut(target, volume, path) : this.#recut(target, path);
+      const fragment = again === undefined ? this.#cut(target, volume, path) : this.#again(target, path);
       if (fragment === undefined) {
         if (again === undefined && target.queue.length > 0 && this.#core.fragments.free > 0) continue;
         return;
@@ -149,37 +152,28 @@ export class Sender {
     fragment.sectors = alignedLength(fragment.lba, left, sectorsMax);
   }
 
-  /** Takes the first fragment that waits to be sent again, cut smaller when the path no longer takes its size. */
-  #recut(target: Target, path: Path): Fragment | undefined {
+  /** Takes the first fragment that waits to be sent again, or as much of it as the path takes. */
+  #again(target: Target, path: Path): Fragment | undefined {
     const fragment = target.ready.shift();
     if (fragment === undefined) return undefined;
-    const large = fragment.sectors > path.sectorsMax && (fragment.op === OP_READ || fragment.op === OP_WRITE);
-    if (!large) return fragment;
-    const rest = this.#core.fragments.take();
-    if (rest === undefined || fragment.request === undefined) {
-      if (rest !== undefined) this.#core.fragments.give(rest);
-      target.ready.unshift(fragment);
-      return undefined;
-    }
+    if (fragment.sectors <= path.sectorsMax || (fragment.op !== OP_READ && fragment.op !== OP_WRITE)) return fragment;
     this.#recovery.retireCopies(fragment, target, NO_COPY, this.#recovery.nowUs);
     const first = alignedLength(fragment.lba, fragment.sectors, path.sectorsMax);
-    rest.request = fragment.request;
-    rest.op = fragment.op;
-    rest.lba = fragment.lba + first;
-    rest.sectors = fragment.sectors - first;
-    rest.offset = fragment.offset === this.#core.zeroes ? fragment.offset : fragment.offset + first * SECTOR_BYTES;
-    rest.state = FRAGMENT_RESEND;
-    fragment.request.fragmentsOut++;
+    fragment.rest += fragment.sectors - first;
     fragment.sectors = first;
     fragment.losses = 0;
-    target.ready.unshift(rest);
     return fragment;
   }
 
   /** One frame into the path's batch; false when no tag is free. */
   #send(fragment: Fragment, volume: Volume, path: Path, nowUs: number): boolean {
     const { copies, arena } = this.#core;
-    const copy = copies.take();
+    let copy = copies.take(this.#spareCopies);
+    if (copy === NO_COPY && fragment.copies !== NO_COPY) {
+      // The answers of its own older copies are the price for sending it at all.
+      this.#recovery.retireCopies(fragment, path.target, NO_COPY, nowUs);
+      copy = copies.take(this.#spareCopies);
+    }
     if (copy === NO_COPY) return false;
     this.#recovery.link(path, copy, fragment, nowUs);
     const { batch } = path.port;

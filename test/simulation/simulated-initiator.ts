@@ -3,15 +3,7 @@ import { COMMAND_CONFIG } from '../../src/aoe/constants.ts';
 import { NO_COPY } from '../../src/aoe/copies.ts';
 import { Engine, reserveEngineMemory } from '../../src/aoe/engine.ts';
 import type { EngineEvents } from '../../src/aoe/events.ts';
-import {
-  ATA_DATA,
-  COMMAND,
-  CONFIG_STRING,
-  DST_MAC,
-  ETHERNET_HEADER_BYTES,
-  FRAME_BYTES_MIN,
-  TAG,
-} from '../../src/aoe/layout.ts';
+import { ATA_DATA, COMMAND, CONFIG_STRING, DST_MAC, ETHERNET_HEADER_BYTES, FRAME_BYTES_MIN, TAG } from '../../src/aoe/layout.ts';
 import type { Port } from '../../src/aoe/port.ts';
 import { ArenaPlan, plainArena, type Arena } from '../../src/buffers/arena.ts';
 import { CHUNK_BYTES, ChunkPool } from '../../src/buffers/chunk-pool.ts';
@@ -29,6 +21,9 @@ export interface InitiatorOptions {
   readonly random: Random;
   readonly chunks: number;
   readonly quarantineUs: number;
+  /** What the engine has of each; small numbers make requests wait for each other. */
+  readonly copies: number;
+  readonly fragments: number;
   readonly placedShare: number;
   readonly withdraws: boolean;
   readonly nowUs: () => number;
@@ -106,6 +101,8 @@ export class SimulatedInitiator {
       tagPrefix: options.random.integer(0, 63),
       placement: this.placement,
       quarantineUs: options.quarantineUs,
+      copies: options.copies,
+      fragments: options.fragments,
     });
   }
 
@@ -197,7 +194,8 @@ export class SimulatedInitiator {
   }
 
   #checkFrame(at: Interface, frame: Frame): void {
-    if (frame.length < FRAME_BYTES_MIN) throw new Violation(`${at.name}: a frame of ${frame.length} bytes is too short for Ethernet`);
+    if (frame.length < FRAME_BYTES_MIN)
+      throw new Violation(`${at.name}: a frame of ${frame.length} bytes is too short for Ethernet`);
     const view = new DataView(frame.buffer);
     const end = view.getUint8(COMMAND) === COMMAND_CONFIG ? CONFIG_STRING : ATA_DATA;
     if (frame.length === FRAME_BYTES_MIN && frame.subarray(end).some((byte) => byte !== 0)) {

@@ -61,9 +61,12 @@ export class Simulation implements EngineEvents {
     this.#trace = options.trace;
     this.quarantineUs = random.logarithmic(100_000, 2_000_000);
     this.healUs = random.logarithmic(300_000, 3_000_000);
+    const scarce = random.chance(0.15);
     this.initiator = new SimulatedInitiator({
       events: this,
       random,
+      copies: scarce ? 2 ** random.integer(6, 9) : 4_096,
+      fragments: scarce ? random.integer(2, 60) : 2_048,
       chunks: CHUNKS,
       quarantineUs: options.mutation === 'no-quarantine' ? 0 : this.quarantineUs,
       placedShare: random.pick([0, 0.3, 1]),
@@ -261,7 +264,7 @@ export class Simulation implements EngineEvents {
 
   /** Waits until late writes are forgotten; an engine with nothing to do must not be busy. */
   #idle(): void {
-    const untilUs = this.nowUs + 2 * this.quarantineUs + 2_000_000;
+    const untilUs = this.nowUs + 2 * this.quarantineUs + 5_000_000;
     const turns = this.initiator.turns;
     const seconds = (untilUs - this.nowUs) / 1e6;
     let over = false;
