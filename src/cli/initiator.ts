@@ -6,11 +6,13 @@ import { Initiator } from '../initiator/daemon.ts';
 import { CHUNKS_DEFAULT } from '../initiator/data-path.ts';
 import { Logger, type LogLevel } from '../logging/logger.ts';
 import { CommandFailure, EXIT_CODES_HELP, EXIT_FAILED } from './exit-codes.ts';
+import { InterfacesFile } from './interfaces-file.ts';
 import { interfacesOption, logLevelOption, parseCount, socketOption } from './options.ts';
 import { version } from './version.ts';
 
 interface Options {
   readonly interfaces: readonly string[];
+  readonly interfacesFile?: string;
   readonly socket: string;
   readonly runDirectory?: string;
   readonly attach: BackendChoice;
@@ -35,6 +37,11 @@ export function initiatorCommand(): Command {
       interfacesOption(
         'interfaces that may carry AoE: names or patterns with * and ?, separated by commas; none means no AoE at all',
       ),
+    )
+    .addOption(
+      new Option('--interfaces-file <path>', 'file with such names, one or more a line, # comments; followed when it changes')
+        .env('AOE_CSI_INTERFACES_FILE')
+        .conflicts('interfaces'),
     )
     .addOption(socketOption())
     .addOption(
@@ -68,15 +75,19 @@ async function run(options: Options): Promise<void> {
     logger.error('the data path has ended; nothing works any more', { err: error });
     process.exit(EXIT_FAILED);
   };
-  const { interfaces, attach: backend, chunks } = options;
+  const { attach: backend, chunks } = options;
+  const file = options.interfacesFile === undefined ? undefined : new InterfacesFile(resolve(options.interfacesFile));
+  const interfaces = file?.read() ?? options.interfaces;
   const initiator = await Initiator.start(
     { socketPath, runDirectory, interfaces, backend, chunks, version: version() },
     logger,
     failed,
   );
+  file?.watch(async (names) => initiator.setInterfaces(names), logger);
   logger.info('the initiator runs');
   const signal = await stopSignal();
   logger.info(`${signal}: stopping`);
+  file?.close();
   await initiator.stop();
   logger.info('stopped');
 }

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { fioVerifyFor } from '../support/faults-clients.ts';
@@ -112,6 +114,23 @@ describeIf(needs, 'interfaces', () => {
       expect(result.writes).toBeGreaterThan(500);
       const { targets } = await initiator.stat();
       expect(targets.map(({ name, state }) => `${name} ${state}`)).toEqual(['e10.3 up']);
+    }));
+
+  test('a file of interfaces is followed, and nonsense in it changes nothing', async () =>
+    withInitiators(async ({ lab, initiate }) => {
+      lab.wire();
+      const path = join(lab.folder, 'interfaces');
+      writeFileSync(path, '# none yet\n');
+      const initiator = await initiate('--interfaces-file', path, '--attach', 'nbd-socket');
+      expect(await initiator.interface(SAN)).toBeUndefined();
+      writeFileSync(path, `san? # the storage network\nother\n`);
+      await initiator.logged(/interfaces from .*: san\? other/);
+      expect(await initiator.interface(SAN)).toMatchObject({ state: 'up' });
+      writeFileSync(path, 'a/b\n');
+      await initiator.logged(/the interfaces in .* can't be used, the old ones stay: 'a\/b' is not an interface name/);
+      rmSync(path);
+      await initiator.logged(/can't be used, the old ones stay: ENOENT/);
+      expect(await initiator.interface(SAN)).toMatchObject({ state: 'up' });
     }));
 
   test('two interfaces are two paths of one volume', async () =>

@@ -167,6 +167,10 @@ describe('rpcErrorOf', () => {
 });
 
 describe('RunDirectory', () => {
+  test('refuses a folder that others may write to', () => {
+    expect(() => new RunDirectory('/tmp')).toThrow('others may write to it; name a folder of its own with --run-directory');
+  });
+
   test('refuses a path that leaves no room for sockets', () => {
     const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-run-'));
     expect(() => new RunDirectory(join(folder, 'x'.repeat(80)))).toThrow(/at most \d+ bytes; choose a shorter one/);
