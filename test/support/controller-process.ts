@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isRpcError } from '../../src/rpc/status.ts';
+import { CLUSTER_ID } from './controller-node.ts';
+import { ControllerClient, type Method, type RequestOf, type ResponseOf } from './controller-service.ts';
+import { eventually, TestProcess } from './faults-process.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const START_MS = 15_000;
+const CALL_MS = 20_000;
+
+/** `aoe-csi controller` as a process on a store, which a test kills, or lets kill itself, and starts again. */
+export class ControllerProcess {
+  readonly #folder: string;
+  readonly #socketPath: string;
+  #process: TestProcess | undefined;
+  #client: ControllerClient | undefined;
+  /** How often it has died. */
+  deaths = 0;
+
+  /** @param folder of the store; the socket is in there, too */
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#socketPath = join(folder, 'csi', 'csi.sock');
+  }
+
+  /** @param crashPoint where it shall die; nowhere when it is left out */
+  async start(crashPoint?: string): Promise<void> {
+    const environment = crashPoint === undefined ? [] : [`AOE_CSI_CRASH_AT=${crashPoint}`];
+    const words = ['--endpoint', `unix://${this.#socketPath}`, '--store', this.#folder, '--cluster-id', CLUSTER_ID];
+    const started = new TestProcess(
+      'controller',
+      ['env', ...environment, process.execPath, MAIN, 'controller', ...words],
+      this.#folder,
+    );
+    this.#process = started;
+    await eventually('the controller to start', START_MS, () => {
+      if (!started.running) throw new Error(started.report);
+      return started.errors.some((line) => line.includes('the controller runs'));
+    });
+    this.#client = new ControllerClient(this.#socketPath);
+  }
+
+  /** Makes a call again until it succeeds; a controller that has died is started again, and does not die then. */
+  async insist<Name extends Method>(method: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
+    return eventually(`${method} to succeed`, CALL_MS, async () => {
+      try {
+        return await this.#client?.call(method, request);
+      } catch (error) {
+        if (!isRpcError(error) || (error.code !== 'ABORTED' && error.code !== 'UNAVAILABLE')) throw error;
+        await this.#revive();
+        return undefined;
+      }
+    });
+  }
+
+  async #revive(): Promise<void> {
+    // Its end may be known later than the end of the connection.
+    await new Promise((done) => setTimeout(done, 50));
+    if (this.#process?.running === true) return;
+    this.deaths++;
+    this.#client?.close();
+    await this.start();
+  }
+
+  async end(): Promise<void> {
+    this.#client?.close();
+    await this.#process?.end();
+  }
+}
