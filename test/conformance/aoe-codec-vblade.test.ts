@@ -36,7 +36,7 @@ async function withVblade(run: (prober: TargetProber, laboratory: Laboratory, di
   await inLaboratory(async (laboratory) => {
     laboratory.wire();
     const disk = laboratory.disk('disk', DISK_SECTORS * 512);
-    const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, SAN)).ready();
+    const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, [SAN])).ready();
     await laboratory.vblade('e10.3', disk, { words: ['-b', '32'] });
     await run(prober, laboratory, disk);
     expect(prober.malformed).toEqual([]);
@@ -148,7 +148,7 @@ describeIf(needs, 'codecs and vblade', () => {
       laboratory.wire();
       const disk = laboratory.disk('disk', DISK_SECTORS * 512);
       writeFileSync(disk, Buffer.alloc(DISK_SECTORS * 512, 1));
-      const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, SAN)).ready();
+      const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, [SAN])).ready();
       await laboratory.vblade('e10.3', disk, { words: ['-r'] });
       expect((await prober.write(0, new Uint8Array(512))).outcome).toBe('41/04');
     }));

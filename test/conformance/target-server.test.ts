@@ -224,7 +224,7 @@ describeIf(needs, 'aoe-csi target', () => {
       laboratory.target.ip(`link delete ${TARGET}`);
       await logged(target, `interface ${TARGET} has gone`);
       laboratory.wire();
-      const again = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, SAN)).ready();
+      const again = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, [SAN])).ready();
       expect((await again.read(0, 1)).outcome).toBe('40');
       expect(target.running).toBe(true);
     }));
@@ -237,7 +237,7 @@ describeIf(needs, 'aoe-csi target', () => {
         { host: laboratory.target, name: 'tgt1', mac: '02:00:00:00:0b:02' },
       );
       await startTarget(laboratory, '--interfaces', 'tgt1', `e10.3=${disk}`);
-      const second = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, 'san1')).ready();
+      const second = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, ['san1'])).ready();
       await prober.config(CONFIG_SET, 'mine');
       const answer = await second.config(CONFIG_READ);
       expect(answer.config).toMatchObject({ sectorsPerFrame: 17, string: new Uint8Array(Buffer.from('mine')) });

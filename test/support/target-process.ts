@@ -45,7 +45,7 @@ export async function withProber(mtu: number, run: (given: TargetLaboratory) => 
   await inLaboratory(async (laboratory) => {
     laboratory.wire(mtu);
     const disk = laboratory.disk('disk', DISK_SECTORS * 512);
-    const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, SAN)).ready();
+    const prober = await new TargetProber(laboratory.script('target-prober', laboratory.initiator, [SAN])).ready();
     await run({ laboratory, prober, disk });
   });
 }
