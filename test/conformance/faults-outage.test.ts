@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { fioVerifyFor } from '../support/faults-clients.ts';
-import { inLaboratory, SAN } from '../support/faults-laboratory.ts';
+import { inLaboratory, MIB, SAN } from '../support/faults-laboratory.ts';
 import { NBD_EIO, NbdClient } from '../support/faults-nbd-client.ts';
 import { within } from '../support/faults-process.ts';
 import { command, describeIf, root } from '../support/requires.ts';
@@ -74,6 +74,27 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.state('e10.3', 'up', 2_000);
       expect((await client.write(0, content)).error).toBe(0);
       expect((await client.read(0, 65_536)).data.equals(content)).toBe(true);
+    });
+  });
+
+  test('answers of others are not written to the memory of reads that were given up', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      await lab.fakeTarget({ slot: 3, silentFromLba: 4096 });
+      await lab.fakeTarget({ slot: 4 });
+      const initiator = lab.initiate(SAN);
+      await initiator.attachNow('e10.3', { deadSeconds: 0.2 });
+      await initiator.attachNow('e10.4');
+      const [dying, other] = await Promise.all(
+        ['e10.3', 'e10.4'].map(async (name) => NbdClient.open(initiator.socketPath(name), name)),
+      );
+      // After the last broadcast question of the interface's start, so that nothing is on the wire but what is sent here.
+      await sleep(1_200);
+      // The first half is answered; the second one is expected, in memory that the next request gets.
+      expect((await dying.read(0, 4 * MIB)).error).toBe(NBD_EIO);
+      const content = randomBytes(4 * MIB);
+      expect((await other.write(0, content)).error).toBe(0);
+      expect((await other.read(0, 4 * MIB)).data.equals(content)).toBe(true);
     });
   });
 

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, truncateSync, writeFileSyn
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { fioVerifyFor, runProgram } from '../support/faults-clients.ts';
+import { ANSWERING, SILENT } from '../support/faults-fake-target-client.ts';
 import { inLaboratory, MIB, SAN, SAN_MAC, TARGET, TARGET_MAC, type Laboratory } from '../support/faults-laboratory.ts';
 import { NbdClient } from '../support/faults-nbd-client.ts';
 import { within } from '../support/faults-process.ts';
@@ -120,21 +121,22 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
     await inLaboratory(async (lab) => {
       lab.wire();
       const right = await lab.fakeTarget({ serial: 'ours' });
+      const stranger = await lab.fakeTarget({ serial: 'not ours', ...SILENT });
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(6, initiator.uri('e10.3'), lab.folder);
       await sleep(1_000);
+      // No silence in between that would make the initiator ask: the announcement must be enough.
       right.process.signal('SIGSTOP');
-      const stranger = await lab.fakeTarget({ serial: 'not ours' });
-      await stranger.storm({ kind: 'announcements', frames: 3 });
+      await stranger.appear(ANSWERING);
       const mismatch = await initiator.state('e10.3', 'mismatch', 2_000);
       expect(mismatch.reason).toMatch(/expected serial "ours".*found serial "not ours"/);
       expect(mismatch.requestsInFlight).toBeGreaterThan(0);
       await initiator.notice('identity-mismatch', /e10\.3 on san0 .* is not the disk that was attached: .* I\/O is held/);
-      await sleep(1_500);
-      // Writes that were sent before anybody could know are the network's, not ours: see the report at the moment of the mismatch.
+      // What was on its way before anybody could know is past.
+      await sleep(100);
       const before = await stranger.report();
-      await sleep(1_000);
+      await sleep(2_000);
       expect(await stranger.report()).toMatchObject({ reads: before.reads, writes: before.writes });
       await stranger.process.end('SIGKILL');
       right.process.signal('SIGCONT');

@@ -13,6 +13,8 @@ export interface FakeTargetOptions {
   readonly writes: 'good' | 'silent';
   /** Answers to reads, writes and flushes at or beyond this LBA are errors. */
   readonly badFromLba: number;
+  /** The first request at or beyond this LBA makes it fall silent altogether, until its behaviour is set again. */
+  readonly silentFromLba: number;
   /** The error: an AoE error code, or 0 for the two ATA registers. */
   readonly aoeError: number;
   readonly ataStatus: number;
@@ -38,6 +40,7 @@ export const FAKE_TARGET_DEFAULTS: FakeTargetOptions = {
   reads: 'good',
   writes: 'good',
   badFromLba: Number.MAX_SAFE_INTEGER,
+  silentFromLba: Number.MAX_SAFE_INTEGER,
   aoeError: 0,
   ataStatus: 0x41,
   ataError: 0x40,
@@ -48,6 +51,11 @@ export const FAKE_TARGET_DEFAULTS: FakeTargetOptions = {
   delayMs: 0,
   lies: [],
 };
+
+/** Behaviour of a target that is gone. */
+export const SILENT = { config: 'silent', identify: 'silent', reads: 'silent', writes: 'silent' } as const;
+
+export const ANSWERING = { config: 'good', identify: 'good', reads: 'good', writes: 'good' } as const;
 
 export const CONTENT_SECTORS = 131_072;
 
@@ -91,6 +99,11 @@ export class FakeTargetClient {
   /** Behaves so from now on. */
   async set(options: Partial<FakeTargetOptions>): Promise<void> {
     await this.#tell({ set: options });
+  }
+
+  /** Behaves so from now on, and announces itself as a target does that has just started. */
+  async appear(options: Partial<FakeTargetOptions>): Promise<void> {
+    await this.#tell({ set: options, storm: { kind: 'announcements', frames: 3 } });
   }
 
   /** Sends frames as fast as they go; returns when they have gone. */

@@ -3,6 +3,7 @@ import { nowUs } from '../../src/time/clock.ts';
 import {
   CONTENT_SECTORS,
   FAKE_TARGET_DEFAULTS,
+  SILENT,
   type FakeTargetCommand,
   type FakeTargetOptions,
   type Storm,
@@ -102,6 +103,7 @@ function answerData(request: Buffer): void {
   const isWrite = WRITES.includes(opcode);
   if (isRead) seen.reads++;
   if (isWrite) seen.writes++;
+  if (lba + sectors > options.silentFromLba) options = { ...options, ...SILENT };
   if (options[isRead ? 'reads' : 'writes'] === 'silent') return;
   if (lba + sectors > options.badFromLba) {
     answerError(request);

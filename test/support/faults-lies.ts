@@ -26,6 +26,8 @@ export const LIES = {
   'wrong MAC': (answer) => changed(answer, (frame) => frame.writeUInt8(frame.readUInt8(SRC_MAC + 5) ^ 1, SRC_MAC + 5)),
   /** Somebody else's, or nobody's: the tag's low bits are others, its prefix is ours. */
   unsolicited: (answer) => changed(answer, (frame) => frame.writeUInt32BE((frame.readUInt32BE(TAG) ^ 0x2a5a5) >>> 0, TAG)),
+  /** One of ours as it was some thousand frames ago: it differs from the true one above the bits that index our tables. */
+  'old tag': (answer) => changed(answer, (frame) => frame.writeUInt32BE((frame.readUInt32BE(TAG) ^ 0x10000) >>> 0, TAG)),
   'no answer': (answer) => changed(answer, (frame) => frame.writeUInt8(0x10, VERSION_FLAGS)),
   'other version': (answer) => changed(answer, (frame) => frame.writeUInt8(0x28, VERSION_FLAGS)),
   'other command': (answer) => changed(answer, (frame) => frame.writeUInt8(0xf0, COMMAND)),
