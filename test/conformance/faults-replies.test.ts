@@ -202,7 +202,9 @@ describeIf([root(), command('ip', 'iproute2'), command('fio'), command('nbdinfo'
         const result = await fioVerify(initiator.uri('e10.3'), lab.folder, '--bs=16k', '--io_size=1m');
         expect(result.error).toBe(0);
         const { waitingMax } = await target.report();
-        expect(waitingMax).toBe(Math.max(bufferCount, 1));
+        expect(waitingMax).toBeGreaterThanOrEqual(Math.max(bufferCount, 1));
+        // One more where the machine was too busy to answer in time, and a request was sent again.
+        expect(waitingMax).toBeLessThanOrEqual(Math.max(bufferCount, 1) + 1);
         expect((await initiator.path('e10.3')).payloadBytes).toBe(1024);
         expect((await initiator.path('e10.3')).mac).toBe(TARGET_MAC);
       });
