@@ -1,10 +1,9 @@
 import type { Core } from './core.ts';
-import { formatMac } from './address.ts';
+import { Admission, ADMITTED, MISMATCH, ownerWorks } from './admission.ts';
 import { ATA_STATUS_FAILURE, AOE_ERROR_BAD_ARGUMENT, AOE_ERROR_RESERVED, SECTOR_BYTES } from './constants.ts';
 import { EXCHANGE_IDENTIFY, EXCHANGE_READ } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
 import { decodeIdentify, type Identity } from './identify.ts';
-import { describeIdentity, identityMismatch } from './identity.ts';
 import { ATA_COMMAND, ATA_DATA, ERROR } from './layout.ts';
 import {
   IDENTITY_FRESH_US,
@@ -44,6 +43,7 @@ export class PathHealth implements PathWatcher {
   readonly #exchanges: Exchanges;
   readonly #payload: PayloadProbe;
   readonly #listener: IdentityListener;
+  readonly #admission: Admission;
   #keeper: FenceKeeper | undefined;
 
   constructor(core: Core, recovery: Recovery, exchanges: Exchanges, payload: PayloadProbe, listener: IdentityListener) {
@@ -52,6 +52,7 @@ export class PathHealth implements PathWatcher {
     this.#exchanges = exchanges;
     this.#payload = payload;
     this.#listener = listener;
+    this.#admission = new Admission(core);
   }
 
   connect(keeper: FenceKeeper): void {
@@ -308,18 +309,9 @@ export class PathHealth implements PathWatcher {
       this.#listener.identified(path, identity);
       return;
     }
-    // Nobody has used the volume yet: whoever answers first is as good as one that has gone silent meanwhile.
-    if (!target.volume.ready && !ownerWorks(target)) target.owner = undefined;
-    if (target.owner !== undefined) {
-      if (target.owner !== path.mac && !this.#succeeds(path, identity)) return;
-      target.owner = path.mac;
-      const mismatch = identityMismatch(target.identity ?? identity, identity);
-      if (mismatch !== undefined) {
-        this.#conflict(path, mismatch, nowUs);
-        return;
-      }
-      this.#grown(target, identity);
-    }
+    const verdict = this.#admission.judge(path, identity);
+    if (verdict === MISMATCH) this.#hold(path, nowUs);
+    if (verdict !== ADMITTED) return;
     if (path.standing === STANDING_PROVEN) {
       path.unsure = false;
       this.#exchanges.query(path);
@@ -333,53 +325,12 @@ export class PathHealth implements PathWatcher {
     this.tick(path, nowUs);
   }
 
-  /** A second MAC answers. It takes over only when the first is silent, and only as the same disk. */
-  #succeeds(path: Path, identity: Identity): boolean {
-    const { target } = path;
-    const same = target.identity !== undefined && identityMismatch(target.identity, identity) === undefined;
-    if (same && !ownerWorks(target)) return true;
-    if (!path.reported) {
-      path.reported = true;
-      const owner = target.owner === undefined ? 'none' : formatMac(target.owner);
-      this.#core.events.notice(
-        'conflict',
-        target.name,
-        `a second MAC answers as ${target.name}: ${formatMac(path.mac)} on ${path.port.name} (${describeIdentity(identity)}). ` +
-          `It is not used while ${owner} answers. Unless both are ports of one target, give one of them another address`,
-      );
-    }
-    if (!same) path.standing = STANDING_CONFLICT;
-    return false;
-  }
-
-  #conflict(path: Path, mismatch: string, nowUs: number): void {
-    const { target } = path;
+  /** Another disk answers in the volume's place: no I/O, and look again soon. */
+  #hold(path: Path, nowUs: number): void {
     this.#recovery.loseAll(path);
-    const known = path.standing === STANDING_CONFLICT;
-    path.standing = STANDING_CONFLICT;
     path.unsure = false;
     path.reverifyUs = nowUs + PROBE_LONGEST_US;
-    target.obstacle = mismatch;
-    if (!known) {
-      this.#core.events.notice(
-        'identity-mismatch',
-        target.name,
-        `${target.name} on ${path.port.name} (${formatMac(path.mac)}) is not the disk that was attached: ${mismatch}. I/O is held ` +
-          `until the right disk is back; detach the volume if it never will be`,
-      );
-    }
-    this.update(target, nowUs);
-  }
-
-  #grown(target: Target, identity: Identity): void {
-    if (target.identity === undefined || identity.sectors <= target.identity.sectors) return;
-    target.identity = identity;
-    if (target.volume?.ready !== true) return;
-    this.#core.events.notice(
-      'size-changed',
-      target.name,
-      `${target.name} has grown to ${String(identity.sectors)} sectors; the volume keeps ${String(target.volume.sectors)} until it is expanded`,
-    );
+    this.update(path.target, nowUs);
   }
 
   #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
@@ -427,11 +378,6 @@ export class PathHealth implements PathWatcher {
     this.#payload.start(path, nowUs);
     this.update(target, nowUs);
   }
-}
-
-/** Some path through the MAC that takes I/O works. */
-function ownerWorks(target: Target): boolean {
-  return target.paths.some(({ mac, standing, port }) => mac === target.owner && standing === STANDING_PROVEN && port.up);
 }
 
 function downReason(target: Target): string {

@@ -1,0 +1,92 @@
+import { formatMac } from './address.ts';
+import type { Core } from './core.ts';
+import type { Identity } from './identify.ts';
+import { describeIdentity, identityMismatch } from './identity.ts';
+import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
+import type { Target } from './target.ts';
+
+/** The disk is the volume's, on the MAC that takes I/O. */
+export const ADMITTED = 0;
+/** Another MAC than the one that takes I/O, or another disk there: of no use now. */
+export const STRANGER = 1;
+/** Another disk than the volume's, on the MAC that takes I/O. */
+export const MISMATCH = 2;
+
+export type Verdict = typeof ADMITTED | typeof STRANGER | typeof MISMATCH;
+
+/**
+ * Judges who may take a volume's I/O by what he says about himself. One MAC does: two that answer at one address may be ports of one
+ * target, or two disks that somebody gave the same address, and writing to both would ruin them.
+ */
+export class Admission {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** A path of a target with a volume says that its disk is `identity`. */
+  judge(path: Path, identity: Identity): Verdict {
+    const { target } = path;
+    // Nobody has used the volume yet: whoever answers first is as good as one that has gone silent meanwhile.
+    if (target.volume?.ready !== true && !ownerWorks(target)) target.owner = undefined;
+    if (target.owner === undefined) return ADMITTED;
+    if (target.owner !== path.mac && !this.#succeeds(path, identity)) return STRANGER;
+    target.owner = path.mac;
+    const mismatch = identityMismatch(target.identity ?? identity, identity);
+    if (mismatch !== undefined) {
+      this.#refuse(path, mismatch);
+      return MISMATCH;
+    }
+    this.#grown(target, identity);
+    return ADMITTED;
+  }
+
+  /** A second MAC answers. It takes over only when the first is silent, and only as the same disk. */
+  #succeeds(path: Path, identity: Identity): boolean {
+    const { target } = path;
+    const same = target.identity !== undefined && identityMismatch(target.identity, identity) === undefined;
+    if (same && !ownerWorks(target)) return true;
+    if (!path.reported) {
+      path.reported = true;
+      const owner = target.owner === undefined ? 'none' : formatMac(target.owner);
+      this.#core.events.notice(
+        'conflict',
+        target.name,
+        `a second MAC answers as ${target.name}: ${formatMac(path.mac)} on ${path.port.name} (${describeIdentity(identity)}). ` +
+          `It is not used while ${owner} answers. Unless both are ports of one target, give one of them another address`,
+      );
+    }
+    if (!same) path.standing = STANDING_CONFLICT;
+    return false;
+  }
+
+  #refuse(path: Path, mismatch: string): void {
+    const { target } = path;
+    target.obstacle = mismatch;
+    if (path.standing === STANDING_CONFLICT) return;
+    path.standing = STANDING_CONFLICT;
+    this.#core.events.notice(
+      'identity-mismatch',
+      target.name,
+      `${target.name} on ${path.port.name} (${formatMac(path.mac)}) is not the disk that was attached: ${mismatch}. I/O is held ` +
+        `until the right disk is back; detach the volume if it never will be`,
+    );
+  }
+
+  #grown(target: Target, identity: Identity): void {
+    if (target.identity === undefined || identity.sectors <= target.identity.sectors) return;
+    target.identity = identity;
+    if (target.volume?.ready !== true) return;
+    this.#core.events.notice(
+      'size-changed',
+      target.name,
+      `${target.name} has grown to ${String(identity.sectors)} sectors; the volume keeps ${String(target.volume.sectors)} until it is expanded`,
+    );
+  }
+}
+
+/** Some path through the MAC that takes I/O works. */
+export function ownerWorks(target: Target): boolean {
+  return target.paths.some(({ mac, standing, port }) => mac === target.owner && standing === STANDING_PROVEN && port.up);
+}
