@@ -51,3 +51,13 @@ export function scenarioNamed(name: string): Scenario | undefined {
 export function replayCommand({ seed, scenario }: Outcome): string {
   return `npm run simulate -- --from ${seed} --seeds 1 --scenario ${scenario} --trace`;
 }
+
+/** For a test's message: one line per seed that failed, with the command that repeats it. */
+export function failuresOf(outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap((outcome) => {
+    const { seed, scenario, failure } = outcome;
+    return failure === undefined
+      ? []
+      : [`seed ${seed} (${scenario}): ${failure.stack ?? failure.message}\n  ${replayCommand(outcome)}`];
+  });
+}

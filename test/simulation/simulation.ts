@@ -13,7 +13,18 @@ import type { Random } from './random.ts';
 import { SimulatedInitiator } from './simulated-initiator.ts';
 
 /** Mistakes put into engine or target on purpose, to see that the simulation finds them. */
-export type Mutation = 'no-quarantine' | 'no-withdraw' | 'same-identity' | 'forgets-writes' | 'lies-about-flush';
+export const MUTATIONS = [
+  /** New writes don't wait for late copies of older ones. */
+  'no-quarantine',
+  /** Memory is received into although nothing is expected there any more. */
+  'no-withdraw',
+  /** A stranger's disk says that it is the volume's own: as good as an engine that doesn't look. */
+  'same-identity',
+  /** Targets acknowledge some writes without carrying them out, or flushes. */
+  'forgets-writes',
+  'lies-about-flush',
+] as const;
+export type Mutation = (typeof MUTATIONS)[number];
 
 export interface SimulationOptions {
   readonly mutation?: Mutation | undefined;
