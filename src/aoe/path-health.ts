@@ -344,13 +344,12 @@ export class PathHealth implements PathWatcher {
       return;
     }
     if (path.standing !== STANDING_IDENTIFIED) return;
-    if (aoeError !== 0) {
-      target.obstacle = `it refuses a read: ${aoeErrorName(aoeError)}`;
-      return;
-    }
-    // An unreadable sector 0 is the disk's trouble, not the path's; a reply without its data is the path's.
-    if (!failed && !whole) {
-      target.obstacle = 'it answers a read with too little data';
+    // An unreadable sector 0 is the disk's trouble, not the path's; a refusal, or a reply without its data, is the path's.
+    if (aoeError !== 0 || (!failed && !whole)) {
+      target.obstacle =
+        aoeError === 0 ? 'it answers a read with too little data' : `it refuses a read: ${aoeErrorName(aoeError)}`;
+      path.probe.attempts = 0;
+      this.update(target, nowUs);
       return;
     }
     this.#exchanges.end(path.probe);
