@@ -2,7 +2,7 @@ import { formatMac } from './address.ts';
 import type { Core } from './core.ts';
 import type { Identity } from './identify.ts';
 import { describeIdentity, identityMismatch } from './identity.ts';
-import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
+import { DOUBT_SILENT, STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Target } from './target.ts';
 
 /** The disk is the volume's, on the MAC that takes I/O. */
@@ -88,5 +88,7 @@ export class Admission {
 
 /** Some path through the MAC that takes I/O works. */
 export function ownerWorks(target: Target): boolean {
-  return target.paths.some(({ mac, standing, port }) => mac === target.owner && standing === STANDING_PROVEN && port.up);
+  return target.paths.some(
+    ({ mac, standing, doubt, port }) => mac === target.owner && standing === STANDING_PROVEN && doubt !== DOUBT_SILENT && port.up,
+  );
 }

@@ -39,7 +39,7 @@ export class Attachments {
     target.identity = undefined;
     target.dead = false;
     target.obstacle = NOBODY_ANSWERS;
-    this.#health.setState(target, TARGET_ATTACHING, '', nowUs);
+    this.#health.states.set(target, TARGET_ATTACHING, '', nowUs);
     for (const path of target.paths) {
       path.doubleAnswers = 0;
       path.queriesAnswered = 0;
@@ -79,13 +79,16 @@ export class Attachments {
     }
     this.#search(target, volume, nowUs);
     const { deadUs } = volume.options;
-    if (deadUs > 0 && !target.dead && nowUs - target.downSinceUs >= deadUs) this.#giveUp(target, nowUs);
+    const down = target.state !== TARGET_UP;
+    if (deadUs > 0 && down && !target.dead && nowUs - target.downSinceUs >= deadUs) this.#giveUp(target, nowUs);
   }
 
   nextUs(target: Target, volume: Volume): number {
     if (!volume.ready) return Math.min(volume.queryUs, volume.settleUs);
     const { deadUs } = volume.options;
-    return deadUs > 0 && !target.dead ? Math.min(volume.queryUs, target.downSinceUs + deadUs) : volume.queryUs;
+    return deadUs > 0 && !target.dead && target.state !== TARGET_UP
+      ? Math.min(volume.queryUs, target.downSinceUs + deadUs)
+      : volume.queryUs;
   }
 
   /** Whether the volume may use the interface changed. */
@@ -150,7 +153,7 @@ export class Attachments {
     volume.ready = true;
     volume.settleUs = Infinity;
     volume.queryUs = Infinity;
-    this.#health.setState(target, TARGET_UP, '', nowUs);
+    this.#health.states.set(target, TARGET_UP, '', nowUs);
     if (identity.flush === 'none') {
       this.#core.events.notice(
         'durability',
@@ -199,7 +202,7 @@ export class Attachments {
     target.volume = undefined;
     target.owner = undefined;
     for (const path of target.paths) this.#health.stop(path);
-    this.#health.setState(target, TARGET_DISCOVERED, '', nowUs);
+    this.#health.states.set(target, TARGET_DISCOVERED, '', nowUs);
     target.downSinceUs = Infinity;
   }
 }

@@ -1,5 +1,5 @@
 import type { BlockOp, BlockRequest } from '../block/request.ts';
-import { OP_READ } from '../block/request.ts';
+import { OP_FLUSH, OP_READ, OP_TRIM } from '../block/request.ts';
 import { NO_COPY } from './copies.ts';
 import { FRAGMENTS_MAX } from './limits.ts';
 
@@ -27,10 +27,15 @@ export class Fragment {
   /** Newest copy; older ones hang behind it. */
   copies = NO_COPY;
   copyCount = 0;
-  /** Copies that were taken for lost. */
+  /** Copies that were taken for lost: each makes the next one wait twice as long. */
   losses = 0;
   shortReplies = 0;
   next: Fragment | undefined = undefined;
+}
+
+/** Takes a disk's time, not the network's. */
+export function isSlow({ op }: Fragment): boolean {
+  return op === OP_FLUSH || op === OP_TRIM;
 }
 
 /** A fixed number of fragments, made at start. */

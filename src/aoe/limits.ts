@@ -32,10 +32,12 @@ export const FRAME_SECTORS_MAX = 32;
 export const RTO_INITIAL_US = 200_000;
 export const RTO_FLOOR_US = 20_000;
 export const RTO_CEILING_US = 4_000_000;
+/** Flushes and trims take a disk's time, not the network's: they are waited for at least this long. */
+export const SLOW_COMMAND_US = 500_000;
 /** Replies to later frames on the same path after which a frame counts as lost (RFC 5681's three). */
 export const REORDER_FRAMES_MIN = 3;
 export const REORDER_FRAMES_MAX = 64;
-/** Timeouts in a row without any answer after which a path is avoided, and a target without another path is probed instead. */
+/** Timeouts in a row without any answer after which a path takes no I/O until it has said who it is. */
 export const TIMEOUTS_UNTIL_SUSPECT = 3;
 /** Losses of one fragment larger than SECTORS_UNPROVEN after which its path is taken to drop large frames. */
 export const LARGE_LOSSES_UNTIL_STEP_DOWN = 2;

@@ -18,9 +18,18 @@ import {
 } from './limits.ts';
 import { aoeErrorName } from './names.ts';
 import type { PayloadProbe } from './payload-probe.ts';
-import { STANDING_CONFLICT, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_UNPROVEN, type Path } from './path.ts';
+import {
+  DOUBT_IDLE,
+  DOUBT_NONE,
+  DOUBT_SILENT,
+  STANDING_IDENTIFIED,
+  STANDING_PROVEN,
+  STANDING_UNPROVEN,
+  type Path,
+} from './path.ts';
 import type { PathWatcher, Recovery } from './recovery.ts';
-import { TARGET_DOWN, TARGET_FENCED, TARGET_MISMATCH, TARGET_UP, type Target, type TargetState } from './target.ts';
+import { TARGET_DOWN, TARGET_FENCED, type Target } from './target.ts';
+import { TargetStates } from './target-states.ts';
 
 /** Whoever ends a volume's I/O once its target is reserved by another initiator. */
 export interface FenceKeeper {
@@ -38,6 +47,7 @@ export interface IdentityListener {
  * I/O is held, never failed and never sent to a disk that might be a stranger's.
  */
 export class PathHealth implements PathWatcher {
+  readonly states: TargetStates;
   readonly #core: Core;
   readonly #recovery: Recovery;
   readonly #exchanges: Exchanges;
@@ -48,6 +58,7 @@ export class PathHealth implements PathWatcher {
 
   constructor(core: Core, recovery: Recovery, exchanges: Exchanges, payload: PayloadProbe, listener: IdentityListener) {
     this.#core = core;
+    this.states = new TargetStates(core);
     this.#recovery = recovery;
     this.#exchanges = exchanges;
     this.#payload = payload;
@@ -80,7 +91,7 @@ export class PathHealth implements PathWatcher {
     this.#exchanges.end(path.identify);
     this.#exchanges.end(path.probe);
     path.standing = STANDING_UNPROVEN;
-    path.unsure = false;
+    path.doubt = DOUBT_NONE;
     path.probing = 0;
     path.payloadRetryUs = Infinity;
     path.reverifyUs = Infinity;
@@ -136,7 +147,7 @@ export class PathHealth implements PathWatcher {
   assure(target: Target, nowUs: number): boolean {
     let asked = false;
     for (const path of target.paths) {
-      if (!path.unsure || !path.identify.idle) continue;
+      if (path.doubt === DOUBT_NONE || !path.identify.idle) continue;
       path.reverifyUs = nowUs;
       this.tick(path, nowUs);
       asked = true;
@@ -144,9 +155,22 @@ export class PathHealth implements PathWatcher {
     return asked;
   }
 
-  timedOut(path: Path, nowUs: number): void {
-    if (path.standing !== STANDING_PROVEN || path.roundTrip.backoff < TIMEOUTS_UNTIL_SUSPECT) return;
-    this.begin(path, nowUs);
+  /**
+   * Too silent for I/O. What is under way may still be answered, because a target may be busy for a while: so it is asked only whether
+   * it is there. When it is, but goes on being silent to I/O, it must prove itself again.
+   */
+  silent(path: Path, nowUs: number): void {
+    if (path.standing !== STANDING_PROVEN || path.roundTrip.silences < TIMEOUTS_UNTIL_SUSPECT) return;
+    if (path.doubt === DOUBT_SILENT) return;
+    if (++path.doubts > 1) {
+      this.begin(path, nowUs);
+      return;
+    }
+    path.doubt = DOUBT_SILENT;
+    if (!ownerWorks(path.target)) path.target.downSinceUs = nowUs;
+    if (path.identify.idle) path.reverifyUs = nowUs;
+    this.tick(path, nowUs);
+    this.#askStrangers(path.target, nowUs);
   }
 
   largeFramesLost(path: Path, nowUs: number): void {
@@ -178,7 +202,7 @@ export class PathHealth implements PathWatcher {
     if (path.identify.dueUs <= nowUs) this.#askIdentity(path, nowUs);
     if (path.standing === STANDING_IDENTIFIED && path.probe.dueUs <= nowUs) this.#askRead(path, nowUs);
     if (path.standing !== STANDING_PROVEN) return;
-    if (path.inFlight === 0 && nowUs - path.lastAnswerUs > SURE_US) path.unsure = true;
+    if (path.inFlight === 0 && nowUs - path.lastAnswerUs > SURE_US && path.doubt === DOUBT_NONE) path.doubt = DOUBT_IDLE;
     this.#payload.tick(path, nowUs);
   }
 
@@ -206,50 +230,15 @@ export class PathHealth implements PathWatcher {
     }
   }
 
-  /** Sets the state that follows from the paths' standing. */
+  /** The target's state, as it follows from its paths. */
   update(target: Target, nowUs: number): void {
-    const { volume } = target;
-    if (volume === undefined || !volume.ready || target.state === TARGET_FENCED) return;
-    let proven = false;
-    let conflict = false;
-    for (const path of target.paths) {
-      proven ||= path.standing === STANDING_PROVEN && path.port.up;
-      conflict ||= path.standing === STANDING_CONFLICT && path.mac === target.owner;
-    }
-    if (proven) this.setState(target, TARGET_UP, '', nowUs);
-    else if (conflict) this.setState(target, TARGET_MISMATCH, target.obstacle, nowUs);
-    else this.setState(target, TARGET_DOWN, downReason(target), nowUs);
-  }
-
-  setState(target: Target, state: TargetState, reason: string, nowUs: number): void {
-    if (target.state === state) {
-      target.reason = reason;
-      return;
-    }
-    const before = target.state;
-    target.state = state;
-    target.reason = reason;
-    if (state === TARGET_UP) {
-      target.downSinceUs = Infinity;
-      target.dead = false;
-    } else if (state === TARGET_FENCED) {
-      // For good, and told as such: deadSeconds has nothing to add.
-      target.downSinceUs = Infinity;
-    } else if (before === TARGET_UP) {
-      target.downSinceUs = nowUs;
-      this.#askStrangers(target, nowUs);
-    }
-    this.#core.events.notice(
-      'target-state',
-      target.name,
-      `${target.name} is ${state}${reason === '' ? '' : `: ${reason}`} (was ${before})`,
-    );
+    if (this.states.update(target, nowUs)) this.#askStrangers(target, nowUs);
   }
 
   #mayAsk(path: Path): boolean {
     const { target } = path;
     if (target.volume === undefined || !target.volume.allows(path.port)) return false;
-    return target.owner === undefined || target.owner === path.mac || target.state !== TARGET_UP;
+    return target.owner === undefined || target.owner === path.mac || !ownerWorks(target);
   }
 
   /** The owner is silent: perhaps the disk has moved to another MAC. */
@@ -312,9 +301,12 @@ export class PathHealth implements PathWatcher {
     const verdict = this.#admission.judge(path, identity);
     if (verdict === MISMATCH) this.#hold(path, nowUs);
     if (verdict !== ADMITTED) return;
+    this.#dismissOthers(target);
     if (path.standing === STANDING_PROVEN) {
-      path.unsure = false;
-      this.#exchanges.query(path);
+      // Not both at once: a target with a single buffer would drop the I/O that waits, again and again.
+      if (path.doubt === DOUBT_NONE) this.#exchanges.query(path);
+      path.doubt = DOUBT_NONE;
+      this.update(target, nowUs);
       return;
     }
     path.standing = STANDING_IDENTIFIED;
@@ -325,10 +317,18 @@ export class PathHealth implements PathWatcher {
     this.tick(path, nowUs);
   }
 
+  /** The volume has moved to another MAC: what was under way through the former one goes on here. */
+  #dismissOthers(target: Target): void {
+    if (target.owner === undefined) return;
+    for (const other of target.paths) {
+      if (other.mac !== target.owner && other.standing === STANDING_PROVEN) this.leave(other);
+    }
+  }
+
   /** Another disk answers in the volume's place: no I/O, and look again soon. */
   #hold(path: Path, nowUs: number): void {
     this.#recovery.loseAll(path);
-    path.unsure = false;
+    path.doubt = DOUBT_NONE;
     path.reverifyUs = nowUs + PROBE_LONGEST_US;
     this.update(path.target, nowUs);
   }
@@ -369,7 +369,8 @@ export class PathHealth implements PathWatcher {
     path.standing = STANDING_PROVEN;
     path.window.setLimit(target.framesMax);
     path.window.restart();
-    path.roundTrip.resume();
+    path.roundTrip.silences = 0;
+    path.doubts = 0;
     path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);
     target.obstacle = '';
     // Only now, and before larger frames: a target with a single buffer drops a question that comes on the heels of another.
@@ -377,9 +378,4 @@ export class PathHealth implements PathWatcher {
     this.#payload.start(path, nowUs);
     this.update(target, nowUs);
   }
-}
-
-function downReason(target: Target): string {
-  if (target.paths.every((path) => !path.port.up)) return 'no interface it was seen on is up';
-  return target.obstacle === '' ? 'it does not answer' : target.obstacle;
 }

@@ -31,6 +31,14 @@ export function standingName(standing: Standing): string {
   return STANDING_NAMES[standing];
 }
 
+export const DOUBT_NONE = 0;
+/** Nothing was asked of it for long: another disk may be there by now. */
+export const DOUBT_IDLE = 1;
+/** It does not answer. */
+export const DOUBT_SILENT = 2;
+
+export type Doubt = 0 | 1 | 2;
+
 /** One way to a target: a local interface and one MAC of the target. */
 export class Path {
   readonly target: Target;
@@ -40,8 +48,10 @@ export class Path {
   readonly macHigh: number;
   readonly macLow: number;
   standing: Standing = STANDING_UNPROVEN;
-  /** Proven, but silent for so long that it must say who it is before it takes I/O again. */
-  unsure = false;
+  /** Proven, but it must say who it is before it takes I/O again. */
+  doubt: Doubt = DOUBT_NONE;
+  /** How often it was too silent since it last answered a frame of I/O. */
+  doubts = 0;
 
   readonly roundTrip = new RoundTrip();
   readonly window = new Window();
@@ -118,7 +128,7 @@ export class Path {
   }
 
   get usable(): boolean {
-    return this.standing === STANDING_PROVEN && !this.unsure && this.port.up && !this.port.blocked;
+    return this.standing === STANDING_PROVEN && this.doubt === DOUBT_NONE && this.port.up && !this.port.blocked;
   }
 
   /** Records that frame `sequence` was answered. Frames below `lostBelow` have then been overtaken by enough others. */
@@ -133,6 +143,11 @@ export class Path {
     } else if (sequence > this.#answered3) {
       this.#answered3 = sequence;
     }
+  }
+
+  /** A frame sent after number `sequence` has been answered: the path works, whatever has become of that one. */
+  hasAnsweredSince(sequence: number): boolean {
+    return this.#answered1 > sequence;
   }
 
   /** Frames still waited for whose number is below this one are lost: three later ones, sent `reorder` later, were answered. */

@@ -1,15 +1,21 @@
 import { OP_TRIM, OP_WRITE } from '../block/request.ts';
 import type { Core } from './core.ts';
 import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
-import { FRAGMENT_RESEND, type Fragment } from './fragment.ts';
-import { COPIES_PER_FRAGMENT_MAX, LARGE_LOSSES_UNTIL_STEP_DOWN, SECTORS_UNPROVEN } from './limits.ts';
+import { FRAGMENT_RESEND, isSlow, type Fragment } from './fragment.ts';
+import {
+  COPIES_PER_FRAGMENT_MAX,
+  LARGE_LOSSES_UNTIL_STEP_DOWN,
+  RTO_CEILING_US,
+  SECTORS_UNPROVEN,
+  SLOW_COMMAND_US,
+} from './limits.ts';
 import type { Path } from './path.ts';
 import type { Target } from './target.ts';
 
 /** What a path did that its health machine must know. */
 export interface PathWatcher {
-  /** A timeout without any answer since the last one. */
-  timedOut(path: Path, nowUs: number): void;
+  /** Frames ran out of time, and none sent since has been answered. */
+  silent(path: Path, nowUs: number): void;
   /** Large frames are lost again and again. */
   largeFramesLost(path: Path, nowUs: number): void;
 }
@@ -66,19 +72,22 @@ export class Recovery {
     placement.withdraw(copy);
   }
 
-  /** After an answer on `path`: frames that have been overtaken are lost. */
+  /**
+   * After an answer on `path`: frames that have been overtaken are lost. That is believed once of each; a frame whose second copy is
+   * overtaken too is more likely a slow one, and many copies of it would only fill the target's queue.
+   */
   findOvertaken(path: Path): void {
     const { copies } = this.#core;
-    const lostBelow = path.lostBelow;
+    const { lostBelow } = path;
     let large = false;
-    while (path.head !== NO_COPY && copies.sequence[path.head] < lostBelow) {
-      const copy = path.head;
-      if (copies.sequence[copy] > path.recovery) {
-        path.recovery = path.sequence;
-        path.window.lost();
+    for (let copy = path.head; copy !== NO_COPY && copies.sequence[copy] < lostBelow;) {
+      const next = copies.next[copy];
+      const fragment = copies.fragment[copy];
+      if (fragment?.losses === 0 && !isSlow(fragment)) {
+        this.#charge(path, copy);
+        large = this.#lose(path, copy, fragment) || large;
       }
-      large = this.#isLargeAgain(copy) || large;
-      this.markLost(path, copy);
+      copy = next;
     }
     if (large) this.#watcher?.largeFramesLost(path, this.nowUs);
   }
@@ -86,36 +95,57 @@ export class Recovery {
   /** Frames of `path` that are out of time are lost. */
   findTimedOut(path: Path, nowUs: number): void {
     const { copies } = this.#core;
-    const timeoutUs = path.roundTrip.timeoutUs;
-    if (path.head === NO_COPY || copies.sentUs[path.head] + timeoutUs > nowUs) return;
     const inFlight = path.inFlight;
     let large = false;
-    while (path.head !== NO_COPY && copies.sentUs[path.head] + timeoutUs <= nowUs) {
-      const copy = path.head;
-      large = this.#isLargeAgain(copy) || large;
-      this.markLost(path, copy);
+    let silent = false;
+    for (let copy = path.head; copy !== NO_COPY && copies.sentUs[copy] + path.roundTrip.timeoutUs <= nowUs;) {
+      const next = copies.next[copy];
+      const fragment = copies.fragment[copy];
+      if (fragment !== undefined && copies.sentUs[copy] + patienceUs(path, fragment) <= nowUs) {
+        if (path.hasAnsweredSince(copies.sequence[copy])) this.#charge(path, copy);
+        else silent = true;
+        large = this.#lose(path, copy, fragment) || large;
+      }
+      copy = next;
     }
-    if (path.roundTrip.backoff === 0) path.window.timedOut(inFlight);
-    path.recovery = path.sequence;
-    path.roundTrip.timedOut();
+    if (path.inFlight === inFlight) return;
     path.timedOut();
+    if (silent) {
+      if (path.roundTrip.silences++ === 0) path.window.timedOut(inFlight);
+      path.recovery = path.sequence;
+    }
     if (large) this.#watcher?.largeFramesLost(path, nowUs);
-    this.#watcher?.timedOut(path, nowUs);
+    if (silent) this.#watcher?.silent(path, nowUs);
   }
 
-  /** Counts the loss of a large frame; true when it was not its first one, while its path still sends such frames. */
-  #isLargeAgain(copy: number): boolean {
-    const { copies } = this.#core;
-    const fragment = copies.fragment[copy];
-    const path = copies.path[copy];
-    if (fragment === undefined || path === undefined || fragment.op === OP_TRIM || fragment.sectors <= SECTORS_UNPROVEN)
-      return false;
-    return ++fragment.losses >= LARGE_LOSSES_UNTIL_STEP_DOWN && fragment.sectors <= path.sectorsMax;
-  }
-
-  /** When the oldest frame of `path` runs out of time. */
+  /** When the next frame of `path` runs out of time. */
   nextUs(path: Path): number {
-    return path.head === NO_COPY ? Infinity : this.#core.copies.sentUs[path.head] + path.roundTrip.timeoutUs;
+    const { copies } = this.#core;
+    let dueUs = Infinity;
+    for (let copy = path.head; copy !== NO_COPY; copy = copies.next[copy]) {
+      const fragment = copies.fragment[copy];
+      if (fragment === undefined) continue;
+      dueUs = Math.min(dueUs, copies.sentUs[copy] + patienceUs(path, fragment));
+      // Later ones were sent later, and are not waited for less long.
+      if (fragment.losses === 0 && !isSlow(fragment)) break;
+    }
+    return dueUs;
+  }
+
+  /** The first loss in a window of frames makes that smaller. */
+  #charge(path: Path, copy: number): void {
+    const { copies } = this.#core;
+    if (copies.sequence[copy] <= path.recovery || (copies.fragment[copy]?.losses ?? 0) > 0) return;
+    path.recovery = path.sequence;
+    path.window.lost();
+  }
+
+  /** Answers whether it was a large frame that got lost again, while its path still sends such frames. */
+  #lose(path: Path, copy: number, fragment: Fragment): boolean {
+    fragment.losses++;
+    this.markLost(path, copy);
+    if (isSlow(fragment) || fragment.sectors <= SECTORS_UNPROVEN || fragment.sectors > path.sectorsMax) return false;
+    return fragment.losses >= LARGE_LOSSES_UNTIL_STEP_DOWN;
   }
 
   markLost(path: Path, copy: number): void {
@@ -189,4 +219,11 @@ export class Recovery {
     fragment.copyCount--;
     copies.free(copy);
   }
+}
+
+/** How long a copy of the fragment is waited for: twice as long after each loss. */
+function patienceUs(path: Path, fragment: Fragment): number {
+  const { timeoutUs } = path.roundTrip;
+  const firstUs = isSlow(fragment) && timeoutUs < SLOW_COMMAND_US ? SLOW_COMMAND_US : timeoutUs;
+  return Math.min(firstUs * 2 ** fragment.losses, RTO_CEILING_US);
 }

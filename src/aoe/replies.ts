@@ -20,7 +20,7 @@ import {
 } from './constants.ts';
 import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
 import type { Core } from './core.ts';
-import { FRAGMENT_IDLE, FRAGMENT_RESEND, type Fragment } from './fragment.ts';
+import { FRAGMENT_IDLE, FRAGMENT_RESEND, isSlow, type Fragment } from './fragment.ts';
 import { ATA_COMMAND, ATA_DATA, ATA_FEATURE, ERROR, SHELF, SRC_MAC, TAG, VERSION_FLAGS } from './layout.ts';
 import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX } from './limits.ts';
 import { aoeErrorName, ataStatusText } from './names.ts';
@@ -70,7 +70,7 @@ export class Replies implements FenceKeeper {
       this.#receiveOther(path, copy, at, length, data, error, nowUs);
       return;
     }
-    this.#learn(path, copy, nowUs);
+    this.#learn(path, fragment, copy, nowUs);
     if (error) this.#aoeError(fragment, path, copy, view.getUint8(at + ERROR), nowUs);
     else if ((view.getUint8(at + ATA_COMMAND) & ATA_STATUS_FAILURE) !== 0) this.#ataError(fragment, path, copy, at, nowUs);
     else this.#succeed(fragment, path, copy, length, data, nowUs);
@@ -101,12 +101,14 @@ export class Replies implements FenceKeeper {
   }
 
   /** What every answer tells of its path, whatever it says. */
-  #learn(path: Path, copy: number, nowUs: number): void {
+  #learn(path: Path, fragment: Fragment, copy: number, nowUs: number): void {
     const { copies } = this.#core;
     const roundTripUs = nowUs - copies.sentUs[copy];
     // Within its time, so it was not a timeout that gave it up.
     if (copies.state[copy] === COPY_LOST && roundTripUs < path.roundTrip.timeoutUs) path.overtaken();
-    path.roundTrip.sample(roundTripUs);
+    path.doubts = 0;
+    if (isSlow(fragment)) path.roundTrip.silences = 0;
+    else path.roundTrip.sample(roundTripUs);
     path.answered(copies.sequence[copy]);
     path.window.answered();
   }
@@ -154,6 +156,7 @@ export class Replies implements FenceKeeper {
     fragment.sectors = fragment.rest;
     fragment.rest = 0;
     fragment.shortReplies = 0;
+    fragment.losses = 0;
     fragment.state = FRAGMENT_RESEND;
     target.ready.push(fragment);
   }
@@ -300,7 +303,7 @@ export class Replies implements FenceKeeper {
   /** Another initiator has reserved the target: all I/O fails, now and later, and nothing is sent there any more. */
   fence(target: Target, nowUs: number): void {
     if (target.state === TARGET_FENCED) return;
-    this.#health.setState(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
+    this.#health.states.set(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
     for (const path of target.paths) this.#health.stop(path);
     this.#core.events.notice(
       'reserved',

@@ -8,8 +8,10 @@ export class RoundTrip {
   /** Smoothed round trip; 0 before the first sample. */
   smoothedUs = 0;
   variationUs = 0;
-  #timeoutUs = RTO_INITIAL_US;
-  #backoff = 0;
+  /** How long to wait for the answer to a frame's first copy; see Recovery for later ones. */
+  timeoutUs = RTO_INITIAL_US;
+  /** Timeouts in a row without any answer in between. */
+  silences = 0;
 
   sample(roundTripUs: number): void {
     if (this.smoothedUs === 0) {
@@ -21,28 +23,7 @@ export class RoundTrip {
       this.variationUs += (Math.abs(error) - this.variationUs) / 4;
     }
     const timeout = this.smoothedUs + 4 * this.variationUs;
-    this.#timeoutUs = timeout < RTO_FLOOR_US ? RTO_FLOOR_US : timeout > RTO_CEILING_US ? RTO_CEILING_US : timeout;
-    this.#backoff = 0;
-  }
-
-  /** How long to wait for an answer now. */
-  get timeoutUs(): number {
-    const timeout = this.#timeoutUs * 2 ** this.#backoff;
-    return timeout > RTO_CEILING_US ? RTO_CEILING_US : timeout;
-  }
-
-  /** Timeouts in a row. */
-  get backoff(): number {
-    return this.#backoff;
-  }
-
-  /** Nothing came back in time: wait twice as long next. */
-  timedOut(): void {
-    if (this.#backoff < 16) this.#backoff++;
-  }
-
-  /** The path is believed to work again: forget the pauses of the outage. */
-  resume(): void {
-    this.#backoff = 0;
+    this.timeoutUs = timeout < RTO_FLOOR_US ? RTO_FLOOR_US : timeout > RTO_CEILING_US ? RTO_CEILING_US : timeout;
+    this.silences = 0;
   }
 }

@@ -68,7 +68,7 @@ export class Target {
   lastAnswerUs = -Infinity;
   /** Held I/O has been failed after `deadSeconds`; new I/O fails at once until something answers. */
   dead = false;
-  /** When it stopped answering, while attached; Infinity while it answers. */
+  /** When it was first found silent, while attached; Infinity while it answers. It counts as down a little later. */
   downSinceUs = Infinity;
   /** The MAC that takes I/O. Others that answer at this address are strangers until this one is silent. */
   owner: Mac | undefined = undefined;

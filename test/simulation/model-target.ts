@@ -104,6 +104,8 @@ export class ModelTarget {
   disk: ModelDisk;
   troubles: TargetTroubles = { ...HEALTHY };
   up = true;
+  /** Time that a request takes besides, without keeping others waiting: by ATA command and LBA. */
+  slowness: (opcode: number, lba: number) => number = () => 0;
   /** Requests answered, and dropped because the queue was full. */
   answered = 0;
   dropped = 0;
@@ -134,12 +136,18 @@ export class ModelTarget {
     this.#queued++;
     this.#busyUntilUs = Math.max(this.#busyUntilUs, nowUs) + this.setup.serviceUs;
     const incarnation = this.#incarnation;
-    this.#events.at(this.#busyUntilUs + this.#random.integer(0, this.setup.spreadUs), () => {
+    const slowUs = this.slowness(this.#request.opcode, this.#request.lba);
+    this.#events.at(this.#busyUntilUs + this.#random.integer(0, this.setup.spreadUs) + slowUs, () => {
       if (incarnation !== this.#incarnation) return;
       this.#queued--;
       this.answered++;
       nic.send(reply, readMac(view, SRC_MAC));
     });
+  }
+
+  /** Answers nothing for a while; what has come is answered later. */
+  pause(durationUs: number, nowUs: number): void {
+    this.#busyUntilUs = Math.max(this.#busyUntilUs, nowUs) + durationUs;
   }
 
   /** Stops at once: answers not sent yet are lost, and of what was not flushed, whatever chance decides when `losing`. */
