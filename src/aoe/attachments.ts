@@ -43,6 +43,7 @@ export class Attachments {
     for (const path of target.paths) {
       path.doubleAnswers = 0;
       path.queriesAnswered = 0;
+      path.settling = false;
       path.reported = false;
       path.found = undefined;
       if (path.port.up && volume.allows(path.port)) this.#health.begin(path, nowUs);
@@ -56,7 +57,8 @@ export class Attachments {
     if (volume.ready) return;
     if (path.target.obstacle === NOBODY_ANSWERS) path.target.obstacle = 'it answers discovery, but not IDENTIFY';
     if (path.queriesAnswered >= SETTLE_QUERIES) return;
-    if (volume.settleUs === Infinity || path.queriesAnswered === 1) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+    if (volume.settleUs === Infinity || (path.queriesAnswered > 0 && !path.settling)) volume.settleUs = nowUs + ATTACH_SETTLE_US;
+    path.settling = path.queriesAnswered > 0;
     volume.queryUs = Math.min(volume.queryUs, nowUs + SETTLE_PAUSE_US);
   }
 
@@ -111,7 +113,10 @@ export class Attachments {
     if (volume.settleUs <= nowUs) volume.settleUs = nowUs + ATTACH_SETTLE_US;
     if (volume.queryUs > nowUs) return;
     const known = target.paths.filter((path) => path.port.up && volume.allows(path.port));
-    for (const path of known) this.#exchanges.query(path);
+    // A query that is not answered yet is not asked again at once: a second one would take its tag, and its answer be nobody's.
+    for (const path of known) {
+      if (path.queryAnswers > 0 || nowUs - path.queriedUs >= ATTACH_QUERY_US) this.#exchanges.query(path, nowUs);
+    }
     this.#broadcast(target, volume);
     // Quickly while somebody has just begun to answer; patiently while nobody does, or whoever does can't be used.
     const settling = known.some((path) => path.queriesAnswered > 0 && path.queriesAnswered < SETTLE_QUERIES);

@@ -15,7 +15,7 @@ import {
 } from './limits.ts';
 import { describeIdentity } from './identity.ts';
 import type { Identity } from './identify.ts';
-import { Path } from './path.ts';
+import { Path, STANDING_PROVEN } from './path.ts';
 import type { IdentityListener, PathHealth } from './path-health.ts';
 import type { PayloadProbe } from './payload-probe.ts';
 import type { Port } from './port.ts';
@@ -110,6 +110,7 @@ export class Discovery implements IdentityListener {
     const known = target.paths.find((path) => path.port === port && path.mac === mac);
     const path = known ?? this.#addPath(target, port, mac);
     if (path === undefined) return;
+    path.seenUs = nowUs;
     const tag = view.getInt32(at + TAG);
     countAnswer(path, tag);
     this.#learn(target, response, nowUs);
@@ -128,12 +129,7 @@ export class Discovery implements IdentityListener {
   /** The interface is gone for good: forget the paths through it. */
   forgetPort(port: Port): void {
     for (const target of this.#targets.values()) {
-      for (const path of target.paths.filter((candidate) => candidate.port === port)) {
-        this.#health?.stop(path);
-        remove(this.#identifying, path);
-        remove(this.#unidentified, path);
-        remove(target.paths, path);
-      }
+      for (const path of target.paths.filter((candidate) => candidate.port === port)) this.#forget(path);
     }
   }
 
@@ -145,13 +141,32 @@ export class Discovery implements IdentityListener {
   }
 
   #addPath(target: Target, port: Port, mac: number): Path | undefined {
-    if (target.paths.length >= PATHS_PER_TARGET_MAX) {
+    if (target.paths.length >= PATHS_PER_TARGET_MAX && !this.#forgetOldest(target)) {
       this.#core.counters.targetsRefused++;
       return undefined;
     }
     const path = new Path(target, port, mac);
     target.paths.push(path);
     return path;
+  }
+
+  /** Makes room for a new path: a target that gets another MAC with each start must not become unreachable by it. */
+  #forgetOldest(target: Target): boolean {
+    let oldest: Path | undefined;
+    for (const path of target.paths) {
+      const unused = path.mac !== target.owner && path.standing !== STANDING_PROVEN;
+      if (unused && (oldest === undefined || path.seenUs < oldest.seenUs)) oldest = path;
+    }
+    if (oldest === undefined) return false;
+    this.#forget(oldest);
+    return true;
+  }
+
+  #forget(path: Path): void {
+    this.#health?.stop(path);
+    remove(this.#identifying, path);
+    remove(this.#unidentified, path);
+    remove(path.target.paths, path);
   }
 
   #learn(target: Target, response: ConfigResponse, nowUs: number): void {

@@ -56,7 +56,8 @@ export class Exchanges {
   }
 
   /** Asks one target for its configuration. */
-  query(path: Path): void {
+  query(path: Path, nowUs: number): void {
+    path.queriedUs = nowUs;
     path.queryTag = this.#core.copies.looseTag();
     path.queryAnswers = 0;
     this.#sendQuery(path.port, path.mac, path.target.shelf, path.target.slot, path.queryTag);

@@ -304,7 +304,7 @@ export class PathHealth implements PathWatcher {
     this.#dismissOthers(target);
     if (path.standing === STANDING_PROVEN) {
       // Not both at once: a target with a single buffer would drop the I/O that waits, again and again.
-      if (path.doubt === DOUBT_NONE) this.#exchanges.query(path);
+      if (path.doubt === DOUBT_NONE) this.#exchanges.query(path, nowUs);
       path.doubt = DOUBT_NONE;
       this.update(target, nowUs);
       return;
@@ -374,7 +374,7 @@ export class PathHealth implements PathWatcher {
     path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);
     target.obstacle = '';
     // Only now, and before larger frames: a target with a single buffer drops a question that comes on the heels of another.
-    this.#exchanges.query(path);
+    this.#exchanges.query(path, nowUs);
     this.#payload.start(path, nowUs);
     this.update(target, nowUs);
   }

@@ -86,6 +86,8 @@ export class Path {
   reverifyUs = Infinity;
   pauseUs = 0;
   lastAnswerUs = -Infinity;
+  /** When it was last heard of in a config response. */
+  seenUs = -Infinity;
   /** When an announcement last started the questions again. */
   announcedUs = -Infinity;
   /** What this path says the disk is, as last asked, and when that was found right. */
@@ -95,9 +97,12 @@ export class Path {
   reported = false;
   /** The tag of the last directed query, and how often it was answered: twice means two targets behind one MAC. */
   queryTag = 0;
+  queriedUs = -Infinity;
   queryAnswers = 0;
   queriesAnswered = 0;
   doubleAnswers = 0;
+  /** Attach: its first answer has begun the time to listen for another target. */
+  settling = false;
 
   /** Counters for people. */
   framesSent = 0;

@@ -113,12 +113,22 @@ export class Laboratory implements EngineEvents, RequestOwner {
   ): ModelTarget {
     const disk = new ModelDisk(this.#nics + 1, { ...IDENTITY, ...identity });
     const target = new ModelTarget({ ...SETUP, ...setup }, disk, this.events, this.#random);
-    for (const segment of segments) {
-      const nic = new Nic(segment, mac ?? modelMac(2, ++this.#nics), 9_000);
-      nic.received = (at, frame) => target.receive(at, frame, this.nowUs);
-      target.nics.push(nic);
-    }
+    for (const segment of segments) this.#addNic(target, segment, mac ?? modelMac(2, ++this.#nics));
     return target;
+  }
+
+  /** The target gets other network cards in place of its own. */
+  move(target: ModelTarget): void {
+    for (const { segment } of target.nics.splice(0)) {
+      for (const nic of segment.nics) nic.received = () => undefined;
+      this.#addNic(target, segment, modelMac(2, ++this.#nics));
+    }
+  }
+
+  #addNic(target: ModelTarget, segment: Segment, mac: number): void {
+    const nic = new Nic(segment, mac, 9_000);
+    nic.received = (at, frame) => target.receive(at, frame, this.nowUs);
+    target.nics.push(nic);
   }
 
   /** Starts an attach; `attached` waits for its end. */

@@ -180,6 +180,7 @@ export class Simulation implements EngineEvents {
       for (const nic of segment.nics) nic.deaf = nic.mute = false;
     }
     for (const target of this.targets) {
+      target.slowness = () => 0;
       const { sectorsMax, writeSectorsMax } = target.troubles;
       target.troubles = { ...HEALTHY, sectorsMax, writeSectorsMax };
       if (this.mutation === 'lies-about-flush') target.troubles.liesAboutFlush = true;

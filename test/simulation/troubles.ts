@@ -163,6 +163,30 @@ export const TROUBLES: readonly Trouble[] = [
     plan: () => undefined,
   },
   {
+    name: 'slow-sectors',
+    combines: true,
+    plan: ({ random, targets }) => {
+      for (const target of targets) {
+        const every = random.integer(5, 50);
+        const slowUs = random.logarithmic(20_000, 1_000_000);
+        target.slowness = (_opcode, lba) => (lba % every === 0 ? slowUs : 0);
+      }
+    },
+  },
+  {
+    name: 'busy-target',
+    combines: true,
+    plan: (simulation) => {
+      const { random, healUs } = simulation;
+      for (const target of simulation.targets) {
+        for (let count = random.integer(1, 4); count > 0; count--) {
+          const pauseUs = random.logarithmic(10_000, 1_500_000);
+          simulation.events.at(random.integer(0, healUs), () => target.pause(pauseUs, simulation.nowUs));
+        }
+      }
+    },
+  },
+  {
     name: 'unavailable',
     combines: true,
     plan: (simulation) =>
@@ -417,7 +441,11 @@ export const TROUBLES: readonly Trouble[] = [
           if (client.volume !== undefined) simulation.detach(client.volume, true);
         });
       }
-      simulation.whenDetached = (client) => simulation.afterUs(random.logarithmic(1, 100_000), () => simulation.attach(client));
+      simulation.whenDetached = (client) => {
+        // Also from within the engine's own call.
+        if (random.chance(0.3)) simulation.attach(client);
+        else simulation.afterUs(random.logarithmic(1, 100_000), () => simulation.attach(client));
+      };
     },
   },
   {

@@ -30,6 +30,14 @@ describe('attach', () => {
     expect(volume.target.state).toBe(TARGET_UP);
   });
 
+  test('Engine attaches a target that takes 60 ms for every answer', () => {
+    const lab = new Laboratory();
+    lab.addSegment({ latencyUs: 30_000 });
+    lab.addInterface();
+    lab.attach(lab.addTarget());
+    lab.runUntil(() => lab.volumes.length === 1, 1_000_000);
+  });
+
   test('Engine waits for a target that is not there yet, and says what for', () => {
     const lab = laboratory();
     const target = lab.addTarget();
@@ -84,6 +92,21 @@ describe('attach', () => {
     const target = lab.addTarget();
     lab.attachedVolume(target);
     expect(() => lab.attach(target)).toThrow('e10.3 is attached already');
+  });
+});
+
+describe('changing MACs', () => {
+  test('Engine finds a target that has another MAC after each of twenty starts', () => {
+    const lab = laboratory();
+    const target = lab.addTarget();
+    const volume = lab.attachedVolume(target);
+    for (let start = 1; start <= 20; start++) {
+      lab.move(target);
+      const request = lab.submit(volume, OP_WRITE, start, 1);
+      lab.runUntil(() => lab.ended(request), 4_000_000);
+      expect(request.status).toBe(STATUS_OK);
+    }
+    expect(volume.target.paths.length).toBeLessThanOrEqual(16);
   });
 });
 
