@@ -27,6 +27,7 @@ Examples:
   aoe-csi attach e10.3 --read-only --timeout 5
 ${EXIT_CODES_HELP}`;
 
+/** `aoe-csi attach e10.3`: makes a target a block device here, and prints which. */
 export function attachCommand(): Command {
   return new Command('attach')
     .description('make a target usable as a block device on this machine')

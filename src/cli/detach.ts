@@ -19,6 +19,7 @@ Examples:
   aoe-csi detach e10.3 --force       the target is gone for good: fail what waits for it, take the device away
 ${EXIT_CODES_HELP}`;
 
+/** `aoe-csi detach e10.3`: takes the device away again. */
 export function detachCommand(): Command {
   return new Command('detach')
     .description('take the device of a target away')

@@ -19,6 +19,7 @@ Examples:
   aoe-csi discover --wait 3 --json
 ${EXIT_CODES_HELP}`;
 
+/** `aoe-csi discover`: asks all targets to say that they are there, and prints those that do. */
 export function discoverCommand(): Command {
   return new Command('discover')
     .description('ask which targets are there, and list them')

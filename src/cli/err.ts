@@ -19,6 +19,7 @@ Examples:
   aoe-csi err --json | jq -r 'select(.target == "e10.3") | .text'
 ${EXIT_CODES_HELP}`;
 
+/** `aoe-csi err`: prints what has happened to targets, paths and interfaces, and follows it on request. */
 export function errCommand(): Command {
   return new Command('err')
     .description('show what has happened to targets, paths and interfaces, and follow it')

@@ -20,6 +20,7 @@ Examples:
   aoe-csi interfaces set --none       no AoE at all: volumes hold their I/O
 ${EXIT_CODES_HELP}`;
 
+/** `aoe-csi interfaces [set …]`: shows or replaces the list of interfaces that may carry AoE. */
 export function interfacesCommand(): Command {
   const command = new Command('interfaces')
     .description('show or set which interfaces may carry AoE')

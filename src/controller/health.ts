@@ -84,7 +84,7 @@ function diskAilment(known: DiskIdentity, seen: DiskIdentity, nodeId: string): A
   if (seen.serial !== known.serial || seen.model !== known.model) {
     return ailment(
       'INACCESSIBLE',
-      'OtherDisk',
+      'AnotherDisk',
       `node ${nodeId} sees another disk at the address: serial '${seen.serial}' instead of '${known.serial}'`,
     );
   }

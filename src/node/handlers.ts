@@ -28,10 +28,14 @@ export interface NodeInfo {
 /** CSI Node: refuse, translate, call one service, translate. */
 export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeService): CsiHandlers<NodeMethods> {
   return {
-    NodeStageVolume: answering(async (request, { logger, remainingMs }) => {
+    NodeStageVolume: answering(async (request, call) => {
+      const { logger } = call;
       const { volumeId, stagingTargetPath: stagingPath, publishContext, volumeContext } = request;
       const usage = readCapability(request.volumeCapability);
-      await service.stage({ volumeId, stagingPath, usage, publishContext, volumeContext, remainingMs }, logger);
+      await service.stage(
+        { volumeId, stagingPath, usage, publishContext, volumeContext, remainingMs: () => call.remainingMs() },
+        logger,
+      );
       return {};
     }),
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ControllerLaboratory, withController, WRITER, type ControllerClient } from '../support/controller-service.ts';
+import { withController, WRITER, type ControllerClient, type ControllerLaboratory } from '../support/controller-service.ts';
 
 const MIB = 2 ** 20;
 const CALLS = 100;

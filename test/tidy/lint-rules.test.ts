@@ -41,6 +41,8 @@ const PLANTED: readonly (readonly [folder: string, line: string, rule: string])[
   ['volumes', `export { x } from '@grpc/grpc-js';`, 'no-restricted-imports'],
   ['volumes', `import { readFileSync } from 'node:fs'; readFileSync('x');`, 'no-restricted-imports'],
   ['embedded', `export { x } from '../controller/x.ts';`, 'no-restricted-imports'],
+  ['controller', `export { x } from '../embedded/x.ts';`, 'no-restricted-imports'],
+  ['controller', `export { x } from '../node/x.ts';`, 'no-restricted-imports'],
   ['csi', `export { x } from '../controller/x.ts';`, 'no-restricted-imports'],
   ['csi', `export { x } from '../system/x.ts';`, 'no-restricted-imports'],
   ['identity', `export { x } from '../initiator/x.ts';`, 'no-restricted-imports'],
