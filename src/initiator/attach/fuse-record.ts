@@ -7,7 +7,8 @@ export interface FuseRecord {
   /** `e10.3` */
   readonly name: string;
   readonly initiator: ProcessIdentity;
-  readonly nbdfuse: ProcessIdentity;
+  /** Undefined while it is being started. */
+  readonly nbdfuse?: ProcessIdentity | undefined;
 }
 
 const SUFFIX = '.json';

@@ -51,10 +51,12 @@ export class FuseBackend implements AttachBackend {
   async attach(volume: ServedVolume, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     const mountPoint = this.#mountPoint(volume.name);
-    mkdirSync(mountPoint, { recursive: true });
-    const fuse = await NbdFuse.start(mountPoint, volume, (how) => this.#ended(volume.name, how));
-    this.#running.set(volume.name, fuse);
+    // Before anything is made: from here on, whoever finds this initiator killed knows what to remove.
+    this.#remember(volume.name, undefined);
     try {
+      mkdirSync(mountPoint, { recursive: true });
+      const fuse = await NbdFuse.start(mountPoint, volume, (how) => this.#ended(volume.name, how));
+      this.#running.set(volume.name, fuse);
       this.#remember(volume.name, fuse);
       return await bindLoopDevice(fuse.file, volume.readOnly);
     } catch (error) {
@@ -64,10 +66,15 @@ export class FuseBackend implements AttachBackend {
   }
 
   async detach({ name }: ServedVolume, device: string, force: boolean): Promise<void> {
-    const users = this.#devices(name).includes(device) ? deviceUsers(device) : [];
+    // A loop device that somebody has let go of by hand may have another file by now: then it is not ours to take away.
+    if (this.#devices(name).includes(device)) await this.#unbind(name, device, force);
+    await this.#takeDown(name, force);
+  }
+
+  async #unbind(name: string, device: string, force: boolean): Promise<void> {
+    const users = deviceUsers(device);
     if (users.length > 0 && !force) throw inUse(name, device, users);
     if (!(await unbindLoopDevice(device, users.length === 0)) && !force) throw inUse(name, device, deviceUsers(device));
-    await this.#takeDown(name, force);
   }
 
   async removeLeftovers(): Promise<readonly string[]> {
@@ -84,7 +91,7 @@ export class FuseBackend implements AttachBackend {
       const users = deviceUsers(device);
       if (!(await unbindLoopDevice(device, users.length === 0))) kept.push(`${device} is still ${users.join(', ') || 'open'}`);
     }
-    if (isRunning(nbdfuse)) process.kill(nbdfuse.pid, 'SIGKILL');
+    if (nbdfuse !== undefined && isRunning(nbdfuse)) process.kill(nbdfuse.pid, 'SIGKILL');
     await this.#takeDown(name, true);
     const what = `${name} was attached by an initiator that has been killed; its device has been taken away`;
     return kept.length === 0 ? what : `${what}, but ${kept.join('; ')}: end that, and it goes too`;
@@ -101,10 +108,10 @@ export class FuseBackend implements AttachBackend {
     removeRecord(this.#folder, name);
   }
 
-  #remember(name: string, fuse: NbdFuse): void {
+  #remember(name: string, fuse: NbdFuse | undefined): void {
     const initiator = identifyProcess(process.pid);
-    const nbdfuse = fuse.identity;
-    if (initiator === undefined || nbdfuse === undefined) {
+    const nbdfuse = fuse?.identity;
+    if (initiator === undefined || (fuse !== undefined && nbdfuse === undefined)) {
       throw new DeviceError('unavailable', `nbdfuse for ${name} has ended, or /proc is not mounted here`);
     }
     writeRecord(this.#folder, { name, initiator, nbdfuse });

@@ -31,8 +31,10 @@ export class NbdFuse {
    * @throws DeviceError with what nbdfuse said
    */
   static async start(mountPoint: string, volume: ServedVolume, ended: (how: string) => void): Promise<NbdFuse> {
-    const fuse = new NbdFuse(mountPoint, volume);
     const pidFile = `${mountPoint}.pid`;
+    // One that was left by a killed initiator would say that this nbdfuse is ready before it is.
+    rmSync(pidFile, { force: true });
+    const fuse = new NbdFuse(mountPoint, volume);
     const ready = await waitUntil(() => fuse.hasEnded || existsSync(pidFile), READY_MS);
     rmSync(pidFile, { force: true });
     if (!ready || fuse.hasEnded) {
