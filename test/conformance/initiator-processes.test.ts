@@ -64,7 +64,9 @@ describeIf(needs, 'initiator processes', () => {
       const results = await Promise.all(uris.map(async (uri) => fioVerifyFor(4, uri, lab.folder)));
       for (const result of results) expect(result).toMatchObject({ error: 0, text: '' });
       for (const initiator of both) {
-        expect(await initiator.counter('aoe.unexpected')).toBe(0);
+        // A frame that was sent again, because this machine was busy, may be answered twice; the other's answers would be thousands.
+        const resent = await initiator.counter('aoe.framesResent');
+        expect(await initiator.counter('aoe.unexpected')).toBeLessThanOrEqual(resent);
         expect(await initiator.counter('aoe.wrongSource')).toBe(0);
         expect(await initiator.counter('aoe.answers')).toBeGreaterThan(1_000);
       }
