@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { runProgram } from '../support/faults-clients.ts';
@@ -102,14 +103,21 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       await lab.vblade('e10.3', lab.disk());
       const initiator = await initiate(...BY_FUSE);
       const path = await attached(initiator);
-      const reader = spawn('sleep', ['60'], { stdio: [openSync(path, 'r'), 'ignore', 'ignore'] });
+      const fd = openSync(path, 'r');
+      const reader = spawn('sleep', ['60'], { stdio: [fd, 'ignore', 'ignore'] });
+      closeSync(fd);
+      const ended = once(reader, 'exit');
       try {
         const { code, err } = await initiator.run('detach', 'e10.3');
-        expect([code, err]).toEqual([5, expect.stringContaining(`${path} is in use (`)]);
-        expect(err).toContain(`open in process ${String(reader.pid)} (sleep)`);
+        expect([code, err]).toEqual([
+          5,
+          expect.stringContaining(`${path} is in use (open in process ${String(reader.pid)} (sleep))`),
+        ]);
       } finally {
         reader.kill('SIGKILL');
       }
+      await ended;
+      await initiator.must('detach', 'e10.3');
     }));
 
   test('a read-only volume is a read-only device', async () =>
