@@ -7,9 +7,10 @@ import type { AttachmentMessage } from '../initiator/control-messages.ts';
 import type { Init } from '../rpc/message-types.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import { mountTable } from './kernel/mount-table.ts';
-import { mountsAt } from './kernel/mountinfo.ts';
+import { mountsAt } from '../system/mountinfo.ts';
 import type { NodeParts } from './node-parts.ts';
 import { addressOf, findVolume } from './staging/known-volume.ts';
+import { isBroken } from './staging/publishing.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
 
 type VolumeStatus = Init<VolumeHealthVolumeHealthEntry>;
@@ -48,7 +49,6 @@ function attachmentStatus({ address, device }: StagedVolume, attachment: Attachm
   return meaning === undefined ? [] : [{ ...meaning, message: `${address} is ${state}${reason === '' ? '' : `: ${reason}`}` }];
 }
 
-/** ext4 and btrfs turn read-only, and XFS shuts down, when a write has failed. */
 async function mountStatus(staged: StagedVolume): Promise<VolumeStatus[]> {
   if (staged.access.kind === 'block' || staged.phase !== 'staged' || staged.attach.readOnly) return [];
   const top = mountsAt(await mountTable(), staged.stagingPath).at(-1);
@@ -61,8 +61,7 @@ async function mountStatus(staged: StagedVolume): Promise<VolumeStatus[]> {
       },
     ];
   }
-  const isBroken = top.superOptions.some((option) => option === 'ro' || option === 'shutdown' || option === 'emergency_ro');
-  if (!isBroken) return [];
+  if (!isBroken(top)) return [];
   const message = `the ${top.fsType} of ${staged.volumeId} can only be read: a write has failed; look for errors in the kernel's log, and stage it anew`;
   return [{ status: 'DEGRADED', reason: 'ReadOnlyFilesystem', message }];
 }

@@ -5,8 +5,8 @@ import { KeyedLock } from '../volumes/keyed-lock.ts';
 import { bootId } from './kernel/boot-id.ts';
 import { blockDevice } from './kernel/block-device.ts';
 import { mountTable } from './kernel/mount-table.ts';
-import { mountsAt } from './kernel/mountinfo.ts';
-import { canonicalPath, existingFolder } from './kernel/paths.ts';
+import { mountsAt } from '../system/mountinfo.ts';
+import { canonicalFolder, canonicalPath, existingFolder } from './kernel/paths.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Usage } from './staging/capability.ts';
 import { addressOf, findVolume } from './staging/known-volume.ts';
@@ -53,7 +53,7 @@ export class NodeService {
   /** @throws VolumeError; not for what is not staged */
   async unstage(volumeId: string, path: string, logger: Logger): Promise<void> {
     const address = addressOf(volumeId);
-    const stagingPath = await canonicalPath(path);
+    const stagingPath = await canonicalFolder(path);
     if (stagingPath === undefined) return;
     if ((await this.#isDeleted(volumeId, address)) && mountsAt(await mountTable(), stagingPath).length === 0) return;
     await this.#alone(address, async () => {
@@ -70,7 +70,7 @@ export class NodeService {
   async publish(request: NodePublishRequest, logger: Logger): Promise<void> {
     const address = addressOf(request.volumeId);
     await findVolume(this.#parts.store, request.volumeId);
-    const stagingPath = await canonicalPath(request.stagingPath);
+    const stagingPath = await canonicalFolder(request.stagingPath);
     const targetPath = await canonicalPath(request.targetPath);
     if (stagingPath === undefined || targetPath === undefined) {
       const missing = stagingPath === undefined ? request.stagingPath : request.targetPath;

@@ -2,7 +2,7 @@ import type { VolumeUsage } from '../csi/messages.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { blockDevice } from './kernel/block-device.ts';
 import { mountTable } from './kernel/mount-table.ts';
-import { canonicalPath } from './kernel/paths.ts';
+import { canonicalFolder, canonicalPath } from './kernel/paths.ts';
 import { fileSystemUsage } from './kernel/usage.ts';
 import type { NodeParts } from './node-parts.ts';
 import { addressOf, findVolume } from './staging/known-volume.ts';
@@ -26,7 +26,7 @@ export async function volumeAt({ store, state }: NodeParts, volumeId: string, pa
 }
 
 async function isAt(staged: StagedVolume, path: string): Promise<boolean> {
-  if (staged.access.kind === 'block' && path === staged.stagingPath) return true;
+  if (staged.access.kind === 'block' && (await canonicalFolder(path)) === staged.stagingPath) return true;
   return isShownAt(await mountTable(), staged, path);
 }
 

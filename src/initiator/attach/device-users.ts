@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { listMounts, type MountInfo } from '../../system/mounts.ts';
+import type { Mount } from '../../system/mountinfo.ts';
+import { listMounts } from '../../system/mounts.ts';
 
 /** Users named in a message; more are counted only. */
 const USERS_NAMED_MAX = 5;
@@ -12,7 +13,7 @@ const USERS_NAMED_MAX = 5;
 export function deviceUsers(device: string): string[] {
   const numbers = deviceNumbers(basename(device));
   const names = new Set([...numbers.keys()].map((name) => join('/dev', name)));
-  const isOfDevice = ({ deviceNumber, source }: MountInfo): boolean =>
+  const isOfDevice = ({ deviceNumber, source }: Mount): boolean =>
     names.has(source) || [...numbers.values()].includes(deviceNumber);
   const users = [...swaps(names), ...[...numbers.keys()].flatMap(holders), ...mountUsers(isOfDevice)];
   for (const pid of processes()) if (hasOpen(pid, names)) users.push(`open in ${processName(pid)}`);
@@ -42,7 +43,7 @@ function holders(name: string): string[] {
 }
 
 /** Mounts here, and those of processes that have mounts of their own, which may go on when they are gone here. */
-function mountUsers(isOfDevice: (mount: MountInfo) => boolean): string[] {
+function mountUsers(isOfDevice: (mount: Mount) => boolean): string[] {
   const here = new Set(
     listMounts()
       .filter(isOfDevice)

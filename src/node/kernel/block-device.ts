@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { VolumeError } from '../../volumes/errors.ts';
-import type { Mount } from './mountinfo.ts';
+import type { Mount } from '../../system/mountinfo.ts';
 
 /** A block device as the kernel knows it. */
 export interface BlockDevice {

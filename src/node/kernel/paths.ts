@@ -17,10 +17,16 @@ export async function canonicalPath(path: string): Promise<string | undefined> {
   }
 }
 
-/** As canonicalPath, for a path that the caller has to have made. @throws VolumeError `failed-precondition` when it is not there */
-export async function existingFolder(path: string): Promise<string> {
+/** As canonicalPath, but when the last element is a symbolic link, where that leads to: a folder may be given as one. */
+export async function canonicalFolder(path: string): Promise<string | undefined> {
   const canonical = await canonicalPath(path);
-  if (canonical !== undefined && (await kindOf(canonical)) === 'link') return existingFolder(await realpath(canonical));
+  if (canonical === undefined || (await kindOf(canonical)) !== 'link') return canonical;
+  return realpath(canonical).catch(() => undefined);
+}
+
+/** As canonicalFolder. @throws VolumeError `failed-precondition` when there is no such folder */
+export async function existingFolder(path: string): Promise<string> {
+  const canonical = await canonicalFolder(path);
   if (canonical !== undefined && (await kindOf(canonical)) === 'folder') return canonical;
   throw new VolumeError('failed-precondition', `cannot use ${path}: there is no such directory; the caller has to make it first`);
 }

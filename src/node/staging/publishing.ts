@@ -4,7 +4,7 @@ import { VolumeError } from '../../volumes/errors.ts';
 import { crashPoint } from '../crash-points.ts';
 import { bindMount, unmount } from '../kernel/mount.ts';
 import { mountTable } from '../kernel/mount-table.ts';
-import { mountsAt, type Mount } from '../kernel/mountinfo.ts';
+import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import { makeMountPoint, removeMountPoint } from '../kernel/paths.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { isReader, whyIncompatible, type Usage } from './capability.ts';
@@ -43,13 +43,9 @@ export class Publishing {
     const { volumeId, targetPath } = request;
     const ready = this.#requireStaged(request, staged);
     const readOnly = request.readOnly || ready.attach.readOnly || isReader(request.usage.mode);
+    await this.#requireAttached(ready);
     const table = await mountTable();
-    if (ready.access.kind === 'mount' && !(await isShownAt(table, ready, ready.stagingPath))) {
-      throw new VolumeError(
-        'failed-precondition',
-        `cannot publish ${volumeId}: nothing of it is mounted at ${ready.stagingPath}; stage it again`,
-      );
-    }
+    requireUsable(table, ready, readOnly);
     const before = ready.publications.find((publication) => publication.targetPath === targetPath);
     if (before !== undefined && before.readOnly !== readOnly) {
       const how = before.readOnly ? 'for reading only' : 'for writing, too';
@@ -58,7 +54,7 @@ export class Publishing {
         `cannot publish ${volumeId} at ${targetPath}: it is published there ${how}; unpublish it first`,
       );
     }
-    requireNoOther(ready, request, readOnly);
+    await requireNoOther(table, ready, request, readOnly);
     const isShown = await isShownAt(table, ready, targetPath);
     if (isShown && before !== undefined) return;
     if (!isShown) requireFree(table, targetPath);
@@ -98,10 +94,21 @@ export class Publishing {
     crashPoint('unpublish-removed');
     if (staged === undefined || !isOurs) return;
     const publications = staged.publications.filter((publication) => publication.targetPath !== targetPath);
-    await state.save({ ...staged, publications });
+    await state.saveLess({ ...staged, publications }, (message) => logger.warn(message));
     if (staged.access.kind === 'block' && publications.length === 0 && !staged.attach.readOnly)
       await setDeviceReadOnly(staged, false);
     logger.info(`unpublished ${volumeId} from ${targetPath}`);
+  }
+
+  /** What is left of a volume that the initiator has lost fails all I/O, and its device's number may be another volume's by now. */
+  async #requireAttached({ volumeId, address, device }: StagedVolume): Promise<void> {
+    const attachment = await this.#parts.initiator.attachment(address);
+    if (attachment?.device === device) return;
+    const now = attachment === undefined ? 'is no longer attached' : `is attached as ${attachment.device || 'nothing yet'} now`;
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot publish ${volumeId}: it was staged as ${device}, but ${address} ${now}; stop its pods on this node, and stage it anew`,
+    );
   }
 
   #requireStaged({ volumeId, stagingPath, usage }: PublishRequest, staged: StagedVolume | undefined): StagedVolume {
@@ -125,7 +132,7 @@ export class Publishing {
     } catch (error) {
       if (mountsAt(await mountTable(), targetPath).length === 0) {
         await removeMountPoint(targetPath).catch(() => undefined);
-        await this.#parts.state.save(before);
+        await this.#parts.state.saveLess(before, () => undefined);
       }
       throw error;
     }
@@ -156,9 +163,39 @@ export class Publishing {
   }
 }
 
+/** That a mounted volume's file system is there, and can be written if it shall be. */
+function requireUsable(table: readonly Mount[], staged: StagedVolume, readOnly: boolean): void {
+  if (staged.access.kind === 'block') return;
+  const top = mountsAt(table, staged.stagingPath).at(-1);
+  if (top === undefined || ownMounts([top], staged).length === 0) {
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot publish ${staged.volumeId}: nothing of it is mounted at ${staged.stagingPath}; stage it again`,
+    );
+  }
+  if (readOnly || !isBroken(top)) return;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot publish ${staged.volumeId} for writing: its ${top.fsType} can only be read since a write has failed; look for errors in ` +
+      "the kernel's log, stop its pods on this node, and stage it anew",
+  );
+}
+
+/** ext4 and btrfs turn read-only, and XFS shuts down, when a write has failed. */
+export function isBroken({ superOptions }: Mount): boolean {
+  return superOptions.some((option) => option === 'ro' || option === 'shutdown' || option === 'emergency_ro');
+}
+
 /** CSI: a second NodePublishVolume of one volume on one node, at another path. */
-function requireNoOther(staged: StagedVolume, { volumeId, targetPath, usage }: PublishRequest, readOnly: boolean): void {
-  const other = staged.publications.find((publication) => publication.targetPath !== targetPath);
+async function requireNoOther(
+  table: readonly Mount[],
+  staged: StagedVolume,
+  { volumeId, targetPath, usage }: PublishRequest,
+  readOnly: boolean,
+): Promise<void> {
+  const others = staged.publications.filter((publication) => publication.targetPath !== targetPath);
+  const shown = await Promise.all(others.map(async (other) => isShownAt(table, staged, other.targetPath)));
+  const other = others.find((_, index) => shown[index]);
   if (other === undefined) return;
   if (usage.mode === 'SINGLE_NODE_SINGLE_WRITER') {
     throw new VolumeError(

@@ -7,10 +7,11 @@ import { crashPoint } from '../crash-points.ts';
 import { FILE_SYSTEMS } from '../format/file-systems.ts';
 import { prepareFileSystem, recordRawUse } from '../format/formatting.ts';
 import { isFsType } from '../format/verdict.ts';
+import { attachDevice } from './attach-device.ts';
 import { blockDevice, isMountOf, type BlockDevice } from '../kernel/block-device.ts';
 import { mountDevice } from '../kernel/mount.ts';
 import { mountTable } from '../kernel/mount-table.ts';
-import { mountsAt, type Mount } from '../kernel/mountinfo.ts';
+import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
@@ -120,6 +121,7 @@ export class Staging {
     await this.#requireOurs(plan);
     await recorder.announce(volumeId, staged.epoch);
     crashPoint('stage-announced');
+    await this.#requireStillPublished(plan);
     if (staged.isReserved) await reserveForUs(initiator, address);
     crashPoint('stage-fenced');
     const device = await this.#attach(plan, staged);
@@ -168,20 +170,23 @@ export class Staging {
     await requireClaim(initiator, address, clusterId, claim?.claim);
   }
 
+  /**
+   * Once more after the announcement: either the controller sees it when it takes the publication away, or it is seen here that it
+   * was taken away before. Nothing has been written yet.
+   */
+  async #requireStillPublished({ volume, publication }: Plan): Promise<void> {
+    const now = await findVolume(this.#parts.store, volume.volumeId);
+    publicationFor(now, this.#parts.nodeId, String(publication.epoch));
+  }
+
   async #attach({ volume, request }: Plan, staged: StagedVolume): Promise<BlockDevice> {
     const { initiator } = this.#parts;
     const { address, record } = volume;
     const waitMs = Math.max(Math.min(request.remainingMs() - ATTACH_MARGIN_MS, ATTACH_MS_MAX), ATTACH_MS_MIN);
-    const attachment = await initiator.attach(address, staged.attach, waitMs);
+    const device = await attachDevice(initiator, address, staged.attach, waitMs);
     // What answers an attach is what will do the I/O: looked at once more.
     requireIdentity(address, record.value.identity, await initiator.target(address));
-    if (!attachment.device.startsWith('/dev/')) {
-      throw new VolumeError(
-        'failed-precondition',
-        `cannot use ${address}: the initiator's backend ${attachment.backend} makes no block device; start it with --attach fuse`,
-      );
-    }
-    return blockDevice(attachment.device);
+    return device;
   }
 
   /** Returns the file system. */

@@ -61,6 +61,19 @@ export class StateDirectory {
     return volume;
   }
 
+  /**
+   * As save, for a change that makes less of a volume: should the disk be full, it is known to this process at least, and the next one
+   * finds out by looking at the kernel. Nothing that is taken down ever waits for room on a disk.
+   * @param failed told when it was not written
+   */
+  async saveLess(volume: StagedVolume, failed: (message: string) => void): Promise<StagedVolume> {
+    this.#volumes.set(volume.address, volume);
+    return this.save(volume).catch((error: unknown) => {
+      failed((error as Error).message);
+      return volume;
+    });
+  }
+
   async remove(address: string): Promise<void> {
     const path = this.#pathOf(address);
     await removeDurably(path).catch((error: unknown) => {

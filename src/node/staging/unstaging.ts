@@ -5,7 +5,7 @@ import { crashPoint } from '../crash-points.ts';
 import { deviceNumberAt, isMountOf } from '../kernel/block-device.ts';
 import { unmount } from '../kernel/mount.ts';
 import { mountTable } from '../kernel/mount-table.ts';
-import { mountsAt, type Mount } from '../kernel/mountinfo.ts';
+import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { releaseReservation } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
@@ -36,7 +36,7 @@ export class Unstaging {
     const { state, recorder } = this.#parts;
     const { address, volumeId } = staged;
     await this.#requireUnpublished(staged);
-    const leaving = await state.save({ ...staged, phase: 'unstaging' });
+    const leaving = await state.saveLess({ ...staged, phase: 'unstaging' }, (message) => logger.warn(message));
     crashPoint('unstage-recorded');
     await this.#unmount(leaving, logger);
     crashPoint('unstage-unmounted');

@@ -3,8 +3,9 @@ import { settingsOfVolume } from '../../volumes/parameters.ts';
 import type { ClaimRecord } from '../../volumes/records.ts';
 import { crashPoint } from '../crash-points.ts';
 import { describeProbe, probeDevice } from '../format/probe.ts';
-import { blockDevice, requireIdle, type BlockDevice } from '../kernel/block-device.ts';
+import { requireIdle, type BlockDevice } from '../kernel/block-device.ts';
 import { run, runWell } from '../kernel/run.ts';
+import { attachDevice } from '../staging/attach-device.ts';
 import { attachSettings } from '../staging/attach-settings.ts';
 import { clearClaim, releaseReservation, requireClaim, requireIdentity, reserveForUs } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
@@ -56,18 +57,20 @@ async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord
   const { initiator } = parts;
   const { address } = handed.target;
   const settings = await attachSettings(initiator, address, settingsOfVolume(claim), false);
-  const attachment = await initiator.attach(address, settings, ATTACH_MS);
   try {
-    const device = await blockDevice(attachment.device);
+    const device = await attachDevice(initiator, address, settings, ATTACH_MS);
     await requireIdle(device);
     await carryOut(parts, handed, device, plan);
     const probe = await probeDevice(device);
     if (probe.kind !== 'blank') {
       throw new VolumeError('internal', `cannot free ${address}: after the wipe there is ${describeProbe(probe)}`);
     }
-  } finally {
-    await initiator.detach(address, false, DETACH_MS);
+  } catch (error) {
+    // The next attempt finds it attached, should this not do.
+    await initiator.detach(address, false, DETACH_MS).catch(() => undefined);
+    throw error;
   }
+  await initiator.detach(address, false, DETACH_MS);
 }
 
 async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevice, plan: readonly WipeStep[]): Promise<void> {
