@@ -1,0 +1,219 @@
+/** A node with all that is below it: targets, a storage network, the initiator and the node plugin as processes; real disks and mounts. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { DirectoryStore } from '../../src/embedded/directory-store.ts';
+import { claimOf } from '../../src/volumes/claim.ts';
+import { readParameters } from '../../src/volumes/parameters.ts';
+import type { FormatRecord, TargetRecord, TaskRecord } from '../../src/volumes/records.ts';
+import { change } from '../../src/volumes/store.ts';
+import { takeInventory } from '../../src/volumes/take-inventory.ts';
+import { formatVolumeId } from '../../src/volumes/volume-id.ts';
+import { SAN, type Laboratory } from './faults-laboratory.ts';
+import { eventually, type TestProcess } from './faults-process.ts';
+import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
+import { NodeProcess } from './node-process.ts';
+import { command, device, root, type Requirement } from './requires.ts';
+import { startTarget } from './target-process.ts';
+
+export const CLUSTER_ID = 'node-test';
+const MTU = 9000;
+const SEEN_MS = 15_000;
+const TASK_MS = 30_000;
+const MIB = 2 ** 20;
+
+/** What these tests need. */
+export const NODE_REQUIREMENTS: readonly Requirement[] = [
+  root(),
+  command('nbdfuse', 'libnbd-bin'),
+  command('mkfs.ext4', 'e2fsprogs'),
+  device('/dev/fuse'),
+  device('/dev/loop-control'),
+];
+
+/** How a test uses a volume. */
+export type Use = 'ext4' | 'xfs' | 'btrfs' | 'block';
+
+export interface VolumeOptions {
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly format?: FormatRecord;
+  readonly accessMode?: string;
+  readonly readOnly?: boolean;
+  readonly nodeId?: string;
+}
+
+export interface NodeLaboratoryOptions {
+  /** Bytes of each disk, by address. */
+  readonly disks: Readonly<Record<string, number>>;
+  /** For `aoe-csi target`. */
+  readonly targetWords?: readonly string[];
+}
+
+export class NodeLaboratory {
+  readonly lab: Laboratory;
+  readonly initiator: InitiatorProcess;
+  readonly store: DirectoryStore;
+  readonly storeFolder: string;
+  readonly stateFolder: string;
+  readonly #options: NodeLaboratoryOptions;
+  readonly #nodes: NodeProcess[] = [];
+  #target: TestProcess | undefined;
+
+  constructor(lab: Laboratory, initiator: InitiatorProcess, store: DirectoryStore, options: NodeLaboratoryOptions) {
+    this.lab = lab;
+    this.initiator = initiator;
+    this.store = store;
+    this.storeFolder = join(lab.folder, 'store');
+    this.stateFolder = join(lab.folder, 'state');
+    this.#options = options;
+  }
+
+  /** The file that is a disk. */
+  diskFile(address: string): string {
+    return join(this.lab.folder, 'disks', address);
+  }
+
+  /** A folder of the test's own, made; canonical. */
+  folder(...names: string[]): string {
+    const path = join(this.lab.folder, ...names);
+    mkdirSync(path, { recursive: true });
+    return realpathSync(path);
+  }
+
+  /** Starts what serves all disks, again with what it knew. */
+  async startTarget(): Promise<TestProcess> {
+    const exports = Object.keys(this.#options.disks).map((address) => `${address}=${this.diskFile(address)}`);
+    this.#target = await startTarget(this.lab, ...(this.#options.targetWords ?? []), ...exports);
+    return this.#target;
+  }
+
+  async stopTarget(): Promise<void> {
+    await this.#target?.end('SIGKILL');
+  }
+
+  /** Starts a node plugin and waits until the inventory knows what it sees. */
+  async startNode(
+    options: { readonly environment?: Readonly<Record<string, string>>; readonly words?: readonly string[] } = {},
+  ): Promise<NodeProcess> {
+    const node = new NodeProcess(
+      {
+        folder: this.lab.folder,
+        initiatorSocket: this.initiator.socketPath,
+        storeFolder: this.storeFolder,
+        stateFolder: this.stateFolder,
+        clusterId: CLUSTER_ID,
+        words: options.words ?? [],
+      },
+      options.environment ?? {},
+    );
+    this.#nodes.push(node);
+    await node.start();
+    await this.inventory();
+    return node;
+  }
+
+  /** What the controllers' housekeeping does. */
+  async inventory(): Promise<void> {
+    await eventually(`all targets to be known; ${this.report}`, SEEN_MS, async () => {
+      await takeInventory(this.store, CLUSTER_ID, Date.now());
+      const targets = await this.store.targets.list();
+      return targets.length === Object.keys(this.#options.disks).length;
+    });
+  }
+
+  async record(address: string): Promise<TargetRecord> {
+    const found = await this.store.targets.get(address);
+    if (found === undefined) throw new Error(`there is no record of ${address}`);
+    return found.value;
+  }
+
+  async setRecord(address: string, decide: (record: TargetRecord) => TargetRecord): Promise<void> {
+    await change(this.store.targets, address, decide);
+  }
+
+  /** Makes a volume on a target as a controller would, but for the placement: claimed by the node, published to it. */
+  async volume(address: string, options: VolumeOptions = {}): Promise<string> {
+    const claim = claimOf(CLUSTER_ID, `volume on ${address}`);
+    const { nodeId = 'node-1', readOnly = false, accessMode = 'SINGLE_NODE_WRITER' } = options;
+    const { parameters } = readParameters('StorageClass', options.parameters ?? {});
+    const format = options.format ?? { state: 'never', fsType: '', uuid: '' };
+    await this.setRecord(address, (record) => ({
+      ...record,
+      state: 'Claimed',
+      claim: {
+        volumeName: `volume on ${address}`,
+        claim,
+        capacityBytes: 16 * MIB,
+        parameters,
+        mutableParameters: {},
+        confirmed: false,
+        format,
+        epoch: 1,
+        labels: {},
+      },
+      publications: [{ nodeId, readOnly, accessMode, epoch: 1 }],
+    }));
+    await this.task(address, 'claim', `claim:${claim}`);
+    return formatVolumeId({ address, claim });
+  }
+
+  /** Publishes a target as it is: a static volume. */
+  async staticVolume(address: string, accessMode = 'SINGLE_NODE_WRITER'): Promise<string> {
+    const publications = [{ nodeId: 'node-1', readOnly: false, accessMode, epoch: 1 }];
+    await this.setRecord(address, (record) => ({ ...record, publications }));
+    return address;
+  }
+
+  /** Hands a task out and waits for its end; answers the record. */
+  async task(address: string, kind: TaskRecord['kind'], id: string, nodeId = 'node-1'): Promise<TargetRecord> {
+    const task: TaskRecord = { kind, id, nodeId, state: 'waiting', message: '', doneBytes: 0, totalBytes: 0 };
+    await this.setRecord(address, (record) => ({ ...record, task }));
+    return this.settled(address);
+  }
+
+  async settled(address: string): Promise<TargetRecord> {
+    return eventually(`a task on ${address} to end; ${this.report}`, TASK_MS, async () => {
+      const record = await this.record(address);
+      const isSettled = record.task === undefined || record.task.state === 'done' || record.task.state === 'failed';
+      return isSettled ? record : undefined;
+    });
+  }
+
+  /** Gives a volume back, and waits until it is wiped. */
+  async release(address: string): Promise<TargetRecord> {
+    const { claim } = await this.record(address);
+    await this.setRecord(address, (record) => ({ ...record, state: 'Released', publications: [] }));
+    return this.task(address, 'wipe', `wipe:${claim?.claim ?? ''}`);
+  }
+
+  get report(): string {
+    return this.#nodes.map((node) => node.report).join('\n');
+  }
+
+  async end(): Promise<void> {
+    for (const node of this.#nodes) await node.end();
+    await this.store.close();
+  }
+}
+
+/** Runs a test with targets and an initiator of its own; node plugins are the test's to start. All mounts and devices end with it. */
+export async function withNode(options: NodeLaboratoryOptions, run: (given: NodeLaboratory) => Promise<void>): Promise<void> {
+  await withInitiators(async ({ lab, initiate }) => {
+    lab.wire(MTU);
+    mkdirSync(join(lab.folder, 'disks'));
+    for (const [address, sizeBytes] of Object.entries(options.disks)) lab.disk(`disks/${address}`, sizeBytes);
+    const initiator = await initiate('--interfaces', SAN, '--attach', 'fuse');
+    const given = new NodeLaboratory(lab, initiator, await DirectoryStore.open(join(lab.folder, 'store')), options);
+    try {
+      await given.startTarget();
+      await run(given);
+    } finally {
+      await given.end();
+    }
+  });
+}
+
+/** Runs a program that has to end well; what it printed. */
+export function must(program: string, ...words: readonly string[]): string {
+  return execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}

@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NodeMethods } from '../../src/csi/messages.ts';
+import { RpcClient } from '../../src/rpc/client.ts';
+import type { Init } from '../../src/rpc/message-types.ts';
+import { loadService } from '../../src/rpc/service.ts';
+import { isRpcError } from '../../src/rpc/status.ts';
+import { eventually, TestProcess } from './faults-process.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const START_MS = 15_000;
+const CALL_MS = 30_000;
+const INSIST_MS = 40_000;
+
+export type NodeMethod = keyof NodeMethods;
+export type NodeRequest<Name extends NodeMethod> = Init<NodeMethods[Name]['request']>;
+export type NodeResponse<Name extends NodeMethod> = NodeMethods[Name]['response'];
+
+export interface NodeProcessOptions {
+  readonly folder: string;
+  readonly initiatorSocket: string;
+  readonly storeFolder: string;
+  readonly stateFolder: string;
+  readonly clusterId: string;
+  readonly words: readonly string[];
+}
+
+/** `aoe-csi node` as a process, which a test kills, or lets kill itself, and starts again. */
+export class NodeProcess {
+  readonly socketPath: string;
+  readonly #options: NodeProcessOptions;
+  #environment: Readonly<Record<string, string>>;
+  #process: TestProcess | undefined;
+  #client: RpcClient | undefined;
+  /** How often it has died by itself. */
+  deaths = 0;
+
+  constructor(options: NodeProcessOptions, environment: Readonly<Record<string, string>> = {}) {
+    this.#options = options;
+    this.#environment = environment;
+    this.socketPath = join(options.folder, 'csi', 'csi.sock');
+  }
+
+  async start(): Promise<void> {
+    const { initiatorSocket, storeFolder, stateFolder, clusterId, folder, words } = this.#options;
+    const environment = Object.entries(this.#environment).map(([name, value]) => `${name}=${value}`);
+    const paths = ['--endpoint', `unix://${this.socketPath}`, '--initiator', initiatorSocket, '--store', storeFolder];
+    const rest = [
+      '--state-directory',
+      stateFolder,
+      '--cluster-id',
+      clusterId,
+      '--node-id',
+      'node-1',
+      '--dead-after',
+      '2',
+      ...words,
+    ];
+    const started = new TestProcess('node', ['env', ...environment, process.execPath, MAIN, 'node', ...paths, ...rest], folder);
+    this.#process = started;
+    await eventually('the node plugin to start', START_MS, () => {
+      if (!started.running) throw new Error(started.report);
+      return started.errors.some((line) => line.includes('CSI for node'));
+    });
+    this.#client = new RpcClient(loadService('csi.proto', 'csi.v1.Node'), this.socketPath);
+  }
+
+  get running(): boolean {
+    return this.#process?.running === true;
+  }
+
+  get report(): string {
+    return this.#process?.report ?? 'the node plugin was not started';
+  }
+
+  get log(): readonly string[] {
+    return this.#process?.errors ?? [];
+  }
+
+  async call<Name extends NodeMethod>(
+    method: Name,
+    request: NodeRequest<Name>,
+    timeoutMs = CALL_MS,
+  ): Promise<NodeResponse<Name>> {
+    if (this.#client === undefined) throw new Error('the node plugin was not started');
+    return this.#client.call(method, request, { timeoutMs });
+  }
+
+  /** `OK`, or gRPC's name of what went wrong and the message. */
+  async outcome<Name extends NodeMethod>(method: Name, request: NodeRequest<Name>, timeoutMs = CALL_MS): Promise<string> {
+    try {
+      await this.call(method, request, timeoutMs);
+      return 'OK';
+    } catch (error) {
+      if (!isRpcError(error)) throw error;
+      return `${error.code}: ${error.message}`;
+    }
+  }
+
+  /** Makes a call again until it succeeds, as an orchestrator does; a plugin that has died is started again, and does not die then. */
+  async insist<Name extends NodeMethod>(method: Name, request: NodeRequest<Name>): Promise<NodeResponse<Name>> {
+    return eventually(`${method} to succeed; ${this.report}`, INSIST_MS, async () => {
+      try {
+        return await this.call(method, request);
+      } catch (error) {
+        if (!isRpcError(error) || (error.code !== 'ABORTED' && error.code !== 'UNAVAILABLE')) throw error;
+        await this.revive();
+        return undefined;
+      }
+    });
+  }
+
+  /** Starts it again, if it has died. */
+  async revive(): Promise<void> {
+    // Its end may be known later than the end of the connection.
+    await new Promise((done) => setTimeout(done, 100));
+    if (this.running) return;
+    this.deaths++;
+    this.#client?.close();
+    this.#environment = {};
+    await this.start();
+  }
+
+  /** Kills it as a power failure would, and starts it again. */
+  async restart(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await this.end(signal);
+    await this.start();
+  }
+
+  async end(signal?: NodeJS.Signals): Promise<void> {
+    this.#client?.close();
+    await this.#process?.end(signal);
+  }
+}
