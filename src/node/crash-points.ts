@@ -1,8 +1,10 @@
 /**
  * Where a test lets the process be killed, as `kill -9` or a power failure would: between two steps that change something outside of
- * it. Tests visit all of them (test/conformance/node-crash.test.ts).
+ * it, in the order of a volume's life. Tests visit all of them (test/conformance/node-crash.test.ts).
  */
 export const CRASH_POINTS = [
+  'claim-set',
+  'claim-confirmed',
   'stage-recorded',
   'stage-announced',
   'stage-fenced',
@@ -15,6 +17,7 @@ export const CRASH_POINTS = [
   'publish-recorded',
   'publish-placed',
   'publish-mounted',
+  'expand-grown',
   'unpublish-unmounted',
   'unpublish-removed',
   'unstage-recorded',
@@ -23,16 +26,13 @@ export const CRASH_POINTS = [
   'unstage-released',
   'unstage-withdrawn',
   'unstage-forgotten',
-  'expand-grown',
-  'claim-set',
-  'claim-confirmed',
+  'fence-set',
+  'fence-done',
   'wipe-started',
   'wipe-progress',
   'wipe-written',
   'wipe-cleared',
   'wipe-done',
-  'fence-set',
-  'fence-done',
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 

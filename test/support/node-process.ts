@@ -11,6 +11,7 @@ const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const CALL_MS = 30_000;
 const INSIST_MS = 40_000;
+const LOOK_MS = 100;
 
 export type NodeMethod = keyof NodeMethods;
 export type NodeRequest<Name extends NodeMethod> = Init<NodeMethods[Name]['request']>;
@@ -32,6 +33,9 @@ export class NodeProcess {
   #environment: Readonly<Record<string, string>>;
   #process: TestProcess | undefined;
   #client: RpcClient | undefined;
+  #next: (() => Readonly<Record<string, string>>) | undefined;
+  #reviving: Promise<void> = Promise.resolve();
+  #revival: Promise<void> | undefined;
   /** How often it has died by itself. */
   deaths = 0;
 
@@ -110,14 +114,31 @@ export class NodeProcess {
     });
   }
 
+  /** From now on it is started again whenever it has died, each time with what `environment` answers. */
+  keepAlive(environment: () => Readonly<Record<string, string>>): void {
+    this.#next = environment;
+    const look = (): void => {
+      if (this.#next === undefined) return;
+      this.#reviving = this.revive().finally(() => setTimeout(look, LOOK_MS));
+    };
+    look();
+  }
+
   /** Starts it again, if it has died. */
   async revive(): Promise<void> {
+    this.#revival ??= this.#revive().finally(() => {
+      this.#revival = undefined;
+    });
+    return this.#revival;
+  }
+
+  async #revive(): Promise<void> {
     // Its end may be known later than the end of the connection.
     await new Promise((done) => setTimeout(done, 100));
     if (this.running) return;
     this.deaths++;
     this.#client?.close();
-    this.#environment = {};
+    this.#environment = this.#next?.() ?? {};
     await this.start();
   }
 
@@ -127,7 +148,14 @@ export class NodeProcess {
     await this.start();
   }
 
+  /** Kills it, and does no more. */
+  kill(): void {
+    this.#process?.signal('SIGKILL');
+  }
+
   async end(signal?: NodeJS.Signals): Promise<void> {
+    this.#next = undefined;
+    await this.#reviving;
     this.#client?.close();
     await this.#process?.end(signal);
   }

@@ -27,14 +27,15 @@ const SIGKILL = 9;
 
 /**
  * Runs a program to its end, whatever its exit code. Unlike system/programs.ts it returns at the deadline even if the program can't
- * be killed because the kernel waits for a disk on its behalf: such a process is left behind.
+ * be killed because the kernel waits for a disk on its behalf: such a process is left behind. A program that is missing ends with 127.
  *
  * @throws ProgramError when it can't be started, has not ended in time, or says more than anybody wants to read
  */
 export async function run(name: string, args: readonly string[], { timeoutMs, onProgress }: RunOptions): Promise<Ended> {
   const command = [name, ...args].join(' ');
   const startedMs = performance.now();
-  const child = spawn(findProgram(name) ?? name, args, {
+  // Nothing that we have started outlives us: the device that it works on may be another volume's when it gets there.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', findProgram(name) ?? name, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C' },
   });

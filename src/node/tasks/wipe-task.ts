@@ -14,7 +14,7 @@ import { planBytes, remainingSteps, wipePlan, type WipeStep } from './wipe-plan.
 const ATTACH_MS = 30_000;
 const DETACH_MS = 30_000;
 const STEP_MS = 600_000;
-/** The record is written this often at most while a wipe goes on. */
+/** The record is written after the first step of a wipe, and then this often at most. */
 const PROGRESS_MS = 5_000;
 
 /**
@@ -78,7 +78,6 @@ async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevic
   let doneBytes = handed.task.totalBytes === totalBytes ? handed.task.doneBytes : 0;
   let savedMs = -Infinity;
   const save = async (): Promise<void> => {
-    savedMs = performance.now();
     const isOurs = await changeTask(parts, handed, (record) => ({
       ...record,
       state: 'Wiping',
@@ -93,6 +92,7 @@ async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevic
     doneBytes += step.lengthBytes;
     if (performance.now() - savedMs < PROGRESS_MS) continue;
     await save();
+    savedMs = performance.now();
     crashPoint('wipe-progress');
     const percent = Math.floor((doneBytes * 100) / totalBytes);
     handed.logger.info(`wiping ${handed.target.address}: ${percent} % of ${totalBytes} bytes`, { target: handed.target.address });
