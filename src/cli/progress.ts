@@ -17,7 +17,8 @@ export async function withProgress<T>(describe: (seconds: number) => string | Pr
   const show = async (): Promise<void> => {
     if (busy) return;
     busy = true;
-    const text = await describe(Math.floor((performance.now() - startedMs) / 1000));
+    // Rounded: a timer may come a fraction of a millisecond before its time, and 0.9996 s is not 0 s.
+    const text = await describe(Math.round((performance.now() - startedMs) / 1000));
     busy = false;
     if (ended) return;
     shown = true;

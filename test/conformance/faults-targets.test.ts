@@ -7,6 +7,7 @@ import { fioVerifyFor, runProgram } from '../support/faults-clients.ts';
 import { inLaboratory, MIB, SAN, TARGET } from '../support/faults-laboratory.ts';
 import { NBD_EIO, NBD_ENOSPC, NBD_EPERM, NbdClient } from '../support/faults-nbd-client.ts';
 import { eventually } from '../support/faults-process.ts';
+import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
 
 /** Targets that can't do what they are asked for: nothing is acknowledged that is not written. */
@@ -27,7 +28,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
         for (const length of [512, 4096, 65_536, MIB]) {
           expect([NBD_EIO, NBD_EPERM]).toContain((await client.write(0, randomBytes(length))).error);
         }
-        expect(Date.now() - startMs).toBeLessThan(1_500);
+        expect(Date.now() - startMs).toBeLessThan(patiently(1_500));
         await initiator.notice('ata-error', new RegExp(`${name} failed a write of .*: .*(ABRT|abort)`));
         expect((await client.read(0, MIB)).data.equals(content.subarray(0, MIB))).toBe(true);
         expect((await initiator.attachment(name)).state).toBe('up');

@@ -339,7 +339,8 @@ describeIf(needs, 'aoe-csi target, faults', () => {
       const startedMs = performance.now();
       const tags = [read, read, read, read, read].map((write) => prober.send(write));
       expect((await prober.config(CONFIG_READ)).aoeError).toBe(0);
-      expect(performance.now() - startedMs).toBeLessThan(150);
+      // Queries don't stand in the queue of the disk.
+      expect(tags.filter((tag) => prober.answersTo(tag).length === 1).length).toBeLessThan(5);
       await eventually('five answers', 2_000, () => tags.every((tag) => prober.answersTo(tag).length === 1));
       expect(performance.now() - startedMs).toBeGreaterThan(195);
     }));

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patiently } from './patience.ts';
 
 /** How long a process may take to end after SIGTERM. */
 const END_MS = 3_000;
@@ -64,25 +65,30 @@ export class TestProcess {
   }
 }
 
-/** Looks every few milliseconds until `look` answers something, which is returned; throws with `what` after `timeoutMs`. */
+/**
+ * Looks every few milliseconds until `look` answers something, which is returned; throws with `what` after `timeoutMs` on a quiet
+ * machine (patience.ts).
+ */
 export async function eventually<T>(
   what: string,
   timeoutMs: number,
   look: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  const endMs = Date.now() + timeoutMs;
+  const limitMs = patiently(timeoutMs);
+  const endMs = Date.now() + limitMs;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() >= endMs) throw new Error(`waited ${String(timeoutMs)} ms in vain for ${what}`);
+    if (Date.now() >= endMs) throw new Error(`waited ${String(limitMs)} ms in vain for ${what}`);
     await sleep(10);
   }
 }
 
-/** The promise's value; throws with `what` when it takes longer than `timeoutMs`: a hang is a finding, not a slow test. */
+/** The promise's value; throws with `what` when it takes longer than `timeoutMs` on a quiet machine: a hang is a finding. */
 export async function within<T>(what: string, timeoutMs: number, promise: Promise<T>): Promise<T> {
-  const late = sleep(timeoutMs, undefined, { ref: false }).then(() => {
-    throw new Error(`${what} took longer than ${String(timeoutMs)} ms`);
+  const limitMs = patiently(timeoutMs);
+  const late = sleep(limitMs, undefined, { ref: false }).then(() => {
+    throw new Error(`${what} took longer than ${String(limitMs)} ms`);
   });
   return Promise.race([promise, late]);
 }

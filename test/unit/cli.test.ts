@@ -82,7 +82,7 @@ describe('aoe-csi', () => {
     } finally {
       mute.close();
     }
-  }, 30_000);
+  });
 });
 
 describe('formatTable', () => {
