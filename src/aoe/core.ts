@@ -55,6 +55,8 @@ export class Counters {
   aoeErrors = 0;
   ataErrors = 0;
   lateWritesAnswered = 0;
+  /** Answers to frames that were sent before another disk may have come. */
+  distrusted = 0;
   /** Writes that had to wait for a late copy. */
   writesHeld = 0;
   targetsRefused = 0;

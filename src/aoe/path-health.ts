@@ -114,7 +114,9 @@ export class PathHealth implements PathWatcher {
     for (const other of target.paths) {
       if (other.mac !== path.mac) continue;
       other.announcedUs = nowUs;
-      if (this.#mayAsk(other)) this.begin(other, nowUs);
+      if (!this.#mayAsk(other)) continue;
+      other.distrust();
+      this.begin(other, nowUs);
     }
   }
 
@@ -327,6 +329,7 @@ export class PathHealth implements PathWatcher {
 
   /** Another disk answers in the volume's place: no I/O, and look again soon. */
   #hold(path: Path, nowUs: number): void {
+    path.distrust();
     this.#recovery.loseAll(path);
     path.doubt = DOUBT_NONE;
     path.reverifyUs = nowUs + PROBE_LONGEST_US;

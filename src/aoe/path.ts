@@ -69,6 +69,8 @@ export class Path {
   reorder = REORDER_FRAMES_MIN;
   /** Loss of a frame sent before this number has already been paid for by a smaller window. */
   recovery = 0;
+  /** Answers to frames up to this number don't count: whoever gives them need not have the volume's disk. */
+  #distrusted = 0;
 
   /** Sectors per frame now, and the best that interface and target allow. */
   sectorsMax = SECTORS_UNPROVEN;
@@ -148,6 +150,19 @@ export class Path {
     } else if (sequence > this.#answered3) {
       this.#answered3 = sequence;
     }
+  }
+
+  /**
+   * Another disk may be here since now, and may have taken frames that were sent to the former one: answers to all frames sent so far
+   * are worth nothing.
+   */
+  distrust(): void {
+    this.#distrusted = this.sequence;
+  }
+
+  /** Whether an answer to frame `sequence` counts. */
+  trusts(sequence: number): boolean {
+    return sequence > this.#distrusted;
   }
 
   /** A frame sent after number `sequence` has been answered: the path works, whatever has become of that one. */

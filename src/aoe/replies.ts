@@ -70,6 +70,12 @@ export class Replies implements FenceKeeper {
       this.#receiveOther(path, copy, at, length, data, error, nowUs);
       return;
     }
+    if (!path.trusts(copies.sequence[copy])) {
+      // It has run, but who knows where. The fragment waits for the path's proof, or is on its way again.
+      this.#recovery.forgetCopy(fragment, copy);
+      counters.distrusted++;
+      return;
+    }
     this.#learn(path, fragment, copy, nowUs);
     if (error) this.#aoeError(fragment, path, copy, view.getUint8(at + ERROR), nowUs);
     else if ((view.getUint8(at + ATA_COMMAND) & ATA_STATUS_FAILURE) !== 0) this.#ataError(fragment, path, copy, at, nowUs);

@@ -21,6 +21,9 @@ export interface Trouble {
 /** A disk is away at least this long before another one appears: longer than I/O takes to find out that it is gone, under way or not. */
 const REPLACED_AFTER_US = 20_000_000;
 
+/** A disk that has announced itself is known for what it is after this time: the longest latency there and back, and some pauses. */
+const SWAP_SEEN_US = 500_000;
+
 /** Calls `begin` at some time while clients work, and `end` some time later, but not after all has healed; a few times over. */
 function sometimes(simulation: Simulation, longestUs: number, begin: () => void, end: () => void): void {
   const { random, healUs } = simulation;
@@ -104,6 +107,35 @@ function replace(
     events.at(backUs, () => {
       target.crash(false);
       becomeAgain(target);
+      target.start(random.chance(0.7));
+    });
+  });
+}
+
+/**
+ * Another disk takes over under the same MAC in the middle of I/O: it gets what was on its way to the former one, and answers it,
+ * after it has announced itself. Nothing that it says may reach a client; and when it has been seen, nothing more is sent to it.
+ */
+function swap(simulation: Simulation): void {
+  const { random, events, clients, strangers } = simulation;
+  const client = random.pick(clients);
+  const { target } = client;
+  const swappedUs = random.integer(0, simulation.healUs);
+  const backUs = swappedUs + random.logarithmic(1_000, 10_000_000);
+  simulation.healUs = Math.max(simulation.healUs, backUs + 1_000_000);
+  events.at(swappedUs, () => {
+    if (client.volume?.ready !== true) return;
+    const stranger = simulation.newDisk({ ...target.disk.identity, serial: 'other' });
+    target.crash(false);
+    target.disk = stranger;
+    target.start(true);
+    simulation.afterUs(SWAP_SEEN_US, () => {
+      stranger.accesses = 0;
+      strangers.push(stranger);
+    });
+    events.at(backUs, () => {
+      target.crash(false);
+      target.disk = client.disk;
       target.start(random.chance(0.7));
     });
   });
@@ -241,6 +273,13 @@ export const TROUBLES: readonly Trouble[] = [
         },
       );
     },
+  },
+  {
+    name: 'swapped-disk',
+    combines: false,
+    // The announcement must come before all answers: what comes before it nobody can tell from the right disk's.
+    world: { conditions: { jitterUs: 0, lossToTarget: 0, lossToInitiator: 0 } },
+    plan: swap,
   },
   {
     name: 'shrunk-disk',

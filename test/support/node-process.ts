@@ -135,11 +135,17 @@ export class NodeProcess {
   async #revive(): Promise<void> {
     // Its end may be known later than the end of the connection.
     await new Promise((done) => setTimeout(done, 100));
-    if (this.running) return;
-    this.deaths++;
-    this.#client?.close();
-    this.#environment = this.#next?.() ?? {};
-    await this.start();
+    while (!this.running) {
+      this.deaths++;
+      this.#client?.close();
+      this.#environment = this.#next?.() ?? {};
+      try {
+        await this.start();
+      } catch (error) {
+        // Killed again before it was up: that, too, is what it has to live with.
+        if (this.running || this.#next === undefined) throw error;
+      }
+    }
   }
 
   /** Kills it as a power failure would, and starts it again. */

@@ -143,6 +143,31 @@ describe('payload sizes', () => {
   });
 });
 
+describe('answers from who knows whom', () => {
+  test('Engine takes no answer to what it had sent before an announcement, and asks again when it knows who is there', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    const waiting: (() => void)[] = [];
+    const [nic] = target.nics;
+    const { received } = nic;
+    nic.received = (at, frame) => waiting.push(() => received(at, frame));
+    const requests = [lab.submit(volume, OP_READ, 0, 1), lab.submit(volume, OP_WRITE, 8, 1)];
+    lab.runUntil(() => waiting.length === 2, 10_000);
+    nic.received = received;
+    const right = target.disk.identity;
+    target.disk.identity = { ...right, serial: 'stranger' };
+    // As a target does that starts: its socket was open before it said so, and had taken what was sent then.
+    target.announce();
+    for (const take of waiting) take();
+    lab.run(100_000);
+    expect(requests.map((request) => lab.ended(request))).toEqual([false, false]);
+    expect(lab.engine.counters.distrusted).toBe(2);
+    target.disk.identity = right;
+    target.announce();
+    lab.runUntil(() => requests.every((request) => lab.ended(request)), 1_000_000);
+    expect(requests.map(({ status }) => status)).toEqual([STATUS_OK, STATUS_OK]);
+  });
+});
+
 describe('two paths', () => {
   test('Engine loses no request and less than 250 ms when one of two interfaces goes silent', () => {
     const lab = new Laboratory();
