@@ -74,13 +74,23 @@ export const SKF_AD_PACKET_TYPE = 0xfffff004;
 export const SKF_AD_INTERFACE_INDEX = 0xfffff008;
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
+export const SOL_NETLINK = 270;
+export const NETLINK_ADD_MEMBERSHIP = 1;
+/** Errors come with the kernel's own words. */
+export const NETLINK_EXT_ACK = 11;
 export const RTMGRP_LINK = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x001;
+export const NLM_F_ACK = 0x004;
+/** Of an error: the request is not repeated in it beyond its header; attributes follow. */
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
 export const NLM_F_DUMP = 0x300;
 /** The table changed while it was dumped. */
 export const NLM_F_DUMP_INTR = 0x10;
+export const NLMSGERR_ATTR_MSG = 1;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
@@ -102,3 +112,13 @@ export const IFLA_INFO_SLAVE_KIND = 4;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 /** Set in an attribute's type when it holds attributes, and when it is in network byte order. */
 export const NLA_TYPE_MASK = 0x3fff;
+
+/** Generic netlink (linux/genetlink.h): families are found by name through the controller, which is a family itself. */
+export const GENL_ID_CTRL = 0x10;
+export const CTRL_CMD_GETFAMILY = 3;
+export const CTRL_ATTR_FAMILY_ID = 1;
+export const CTRL_ATTR_FAMILY_NAME = 2;
+export const CTRL_ATTR_MAXATTR = 5;
+export const CTRL_ATTR_MCAST_GROUPS = 7;
+export const CTRL_ATTR_MCAST_GRP_NAME = 1;
+export const CTRL_ATTR_MCAST_GRP_ID = 2;

@@ -25,7 +25,8 @@ export class NetlinkSocket {
     throw new SystemError({ attempt, syscall: 'bind', errno });
   }
 
-  private constructor(fd: number) {
+  /** Wraps a socket that `open` has made, for instance in another thread, which lets go of it. */
+  constructor(fd: number) {
     this.fd = fd;
   }
 

@@ -12,7 +12,6 @@ import {
   IFLA_LINKINFO,
   IFLA_MASTER,
   IFLA_MTU,
-  NLA_TYPE_MASK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
@@ -24,26 +23,21 @@ import {
   RTM_NEWLINK,
 } from './constants.ts';
 import {
-  IFINFOMSG_BYTES,
-  IFINFOMSG_FAMILY,
-  IFINFOMSG_FLAGS,
-  IFINFOMSG_INDEX,
-  IFINFOMSG_TYPE,
-  NLMSGHDR_BYTES,
-  NLMSGHDR_FLAGS,
-  NLMSGHDR_LEN,
-  NLMSGHDR_SEQ,
-  NLMSGHDR_TYPE,
-  RTATTR_BYTES,
-  RTATTR_LEN,
-  RTATTR_TYPE,
-} from './structs.ts';
+  decodeAttributes,
+  decodeMessages,
+  encodeMessage,
+  encodeNumber32,
+  numberOf,
+  textOf,
+  type NetlinkMessage,
+} from './netlink-codec.ts';
+import { IFINFOMSG_BYTES, IFINFOMSG_FAMILY, IFINFOMSG_FLAGS, IFINFOMSG_INDEX, IFINFOMSG_TYPE } from './structs.ts';
 
 /**
- * Codec of rtnetlink's link messages (rtnetlink(7), netlink(7)); pure. Everything is in the machine's own, little-endian order.
+ * Codec of rtnetlink's link messages (rtnetlink(7)); pure.
  *
  * ```
- * | nlmsghdr: len (4) type (2) flags (2) seq (4) pid (4) | ifinfomsg (16) | rtattr: len (2) type (2), data, padding to 4 | …
+ * | nlmsghdr (16) | ifinfomsg (16) | attribute | attribute …
  * ```
  */
 
@@ -80,20 +74,11 @@ export type LinkMessage =
   | { readonly type: 'error'; readonly errno: number };
 
 const MAC_BYTES = 6;
-const NETLINK_ALIGNMENT = 4;
 
 /** A request for all interfaces, without their traffic counters. */
 export function encodeLinkDump(sequence: number): Buffer {
-  const attribute = NLMSGHDR_BYTES + IFINFOMSG_BYTES;
-  const request = Buffer.alloc(attribute + RTATTR_BYTES + 4);
-  request.writeUInt32LE(request.length, NLMSGHDR_LEN);
-  request.writeUInt16LE(RTM_GETLINK, NLMSGHDR_TYPE);
-  request.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, NLMSGHDR_FLAGS);
-  request.writeUInt32LE(sequence, NLMSGHDR_SEQ);
-  request.writeUInt16LE(RTATTR_BYTES + 4, attribute + RTATTR_LEN);
-  request.writeUInt16LE(IFLA_EXT_MASK, attribute + RTATTR_TYPE);
-  request.writeUInt32LE(RTEXT_FILTER_SKIP_STATS, attribute + RTATTR_BYTES);
-  return request;
+  const body = Buffer.concat([Buffer.alloc(IFINFOMSG_BYTES), encodeNumber32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)]);
+  return encodeMessage({ type: RTM_GETLINK, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence, body });
 }
 
 /**
@@ -101,22 +86,12 @@ export function encodeLinkDump(sequence: number): Buffer {
  * messages that look like a deletion of the port) or malformed is left out; the rest after a malformed length too.
  */
 export function decodeLinkMessages(bytes: Buffer): LinkMessage[] {
-  const messages: LinkMessage[] = [];
-  let at = 0;
-  while (at + NLMSGHDR_BYTES <= bytes.length) {
-    const lengthBytes = bytes.readUInt32LE(at + NLMSGHDR_LEN);
-    if (lengthBytes < NLMSGHDR_BYTES || at + lengthBytes > bytes.length) break;
-    const message = decodeMessage(bytes.subarray(at, at + lengthBytes));
-    if (message !== undefined) messages.push(message);
-    at += aligned(lengthBytes);
-  }
-  return messages;
+  return decodeMessages(bytes).flatMap((message) => decodeMessage(message) ?? []);
 }
 
-function decodeMessage(message: Buffer): LinkMessage | undefined {
-  const body = message.subarray(NLMSGHDR_BYTES);
-  const interrupted = (message.readUInt16LE(NLMSGHDR_FLAGS) & NLM_F_DUMP_INTR) !== 0;
-  switch (message.readUInt16LE(NLMSGHDR_TYPE)) {
+function decodeMessage({ type, flags, body }: NetlinkMessage): LinkMessage | undefined {
+  const interrupted = (flags & NLM_F_DUMP_INTR) !== 0;
+  switch (type) {
     case NLMSG_DONE:
       return { type: 'done', interrupted };
     case NLMSG_ERROR:
@@ -161,34 +136,6 @@ function decodeLink(body: Buffer): InterfaceInfo | undefined {
   };
 }
 
-/** Attributes by type; of two with one type the last, as the kernel's own parser has it. Ends at the first malformed one. */
-function decodeAttributes(bytes: Buffer | undefined): ReadonlyMap<number, Buffer> {
-  const attributes = new Map<number, Buffer>();
-  let at = 0;
-  while (bytes !== undefined && at + RTATTR_BYTES <= bytes.length) {
-    const lengthBytes = bytes.readUInt16LE(at + RTATTR_LEN);
-    if (lengthBytes < RTATTR_BYTES || at + lengthBytes > bytes.length) break;
-    attributes.set(bytes.readUInt16LE(at + RTATTR_TYPE) & NLA_TYPE_MASK, bytes.subarray(at + RTATTR_BYTES, at + lengthBytes));
-    at += aligned(lengthBytes);
-  }
-  return attributes;
-}
-
 function macOf(value: Buffer | undefined): Uint8Array {
   return value?.length === MAC_BYTES ? Uint8Array.from(value) : new Uint8Array(MAC_BYTES);
-}
-
-function numberOf(value: Buffer | undefined): number {
-  return value === undefined || value.length < 4 ? 0 : value.readUInt32LE(0);
-}
-
-/** Text up to its zero byte. */
-function textOf(value: Buffer | undefined): string {
-  if (value === undefined) return '';
-  const end = value.indexOf(0);
-  return value.toString('utf8', 0, end < 0 ? value.length : end);
-}
-
-function aligned(lengthBytes: number): number {
-  return Math.ceil(lengthBytes / NETLINK_ALIGNMENT) * NETLINK_ALIGNMENT;
 }

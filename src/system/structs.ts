@@ -69,6 +69,16 @@ export const NLMSGHDR_FLAGS = 6;
 export const NLMSGHDR_SEQ = 8;
 export const NLMSGHDR_PID = 12;
 
+/** struct nlmsgerr: what went wrong, and the header of the request that it is about */
+export const NLMSGERR_BYTES = 20;
+export const NLMSGERR_ERROR = 0;
+export const NLMSGERR_MSG = 4;
+
+/** struct genlmsghdr, behind a nlmsghdr */
+export const GENLMSGHDR_BYTES = 4;
+export const GENLMSGHDR_CMD = 0;
+export const GENLMSGHDR_VERSION = 1;
+
 /** struct ifinfomsg */
 export const IFINFOMSG_BYTES = 16;
 export const IFINFOMSG_FAMILY = 0;
@@ -76,10 +86,10 @@ export const IFINFOMSG_TYPE = 2;
 export const IFINFOMSG_INDEX = 4;
 export const IFINFOMSG_FLAGS = 8;
 
-/** struct rtattr; its data follows, padded to 4 bytes */
-export const RTATTR_BYTES = 4;
-export const RTATTR_LEN = 0;
-export const RTATTR_TYPE = 2;
+/** struct nlattr, also called rtattr; its data follows, padded to 4 bytes */
+export const NLATTR_BYTES = 4;
+export const NLATTR_LEN = 0;
+export const NLATTR_TYPE = 2;
 
 export interface EpollEventLayout {
   readonly bytes: number;

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import * as constants from '../../src/system/constants.ts';
 import * as errnos from '../../src/system/errno.ts';
+import * as nbdConstants from '../../src/system/nbd-netlink-constants.ts';
 import * as structs from '../../src/system/structs.ts';
 import { command, describeIf } from '../support/requires.ts';
 
@@ -30,7 +31,9 @@ const STRUCTURES: readonly (readonly [ours: string, theirs: string])[] = [
     INDEX: 'ifi_index',
     FLAGS: 'ifi_flags',
   }),
-  ...structure('RTATTR', 'struct rtattr', { LEN: 'rta_len', TYPE: 'rta_type' }),
+  ...structure('NLATTR', 'struct nlattr', { LEN: 'nla_len', TYPE: 'nla_type' }),
+  ...structure('NLMSGERR', 'struct nlmsgerr', { ERROR: 'error', MSG: 'msg' }),
+  ...structure('GENLMSGHDR', 'struct genlmsghdr', { CMD: 'cmd', VERSION: 'version' }),
 ];
 
 /** The numbers of structs.ts by name. */
@@ -60,6 +63,7 @@ const C_NAMES: Readonly<Record<string, string | undefined>> = {
 const HEADERS = [
   'sys/socket.h sys/un.h sys/epoll.h sys/eventfd.h sys/mman.h sys/file.h sys/ioctl.h errno.h stddef.h fcntl.h net/if.h net/if_arp.h',
   'linux/falloc.h linux/fs.h linux/filter.h linux/if_packet.h linux/if_link.h linux/netlink.h linux/rtnetlink.h',
+  'linux/genetlink.h linux/nbd.h linux/nbd-netlink.h',
 ].flatMap((line) => line.split(' '));
 
 const COMPILERS = [
@@ -90,7 +94,7 @@ for (const { architecture, compiler, debianPackage } of COMPILERS) {
     });
 
     test('constants.ts has the values of the C headers', () => {
-      const known = Object.entries(constants).map(([name, value]) => ({
+      const known = Object.entries({ ...constants, ...nbdConstants }).map(([name, value]) => ({
         name,
         value,
         expression: name in C_NAMES ? C_NAMES[name] : name,
