@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { VolumeError } from '../volumes/errors.ts';
 import { ConflictError, type Collection, type Versioned } from '../volumes/store.ts';
@@ -168,20 +168,27 @@ export class DirectoryCollection<T> implements Collection<T> {
   }
 }
 
-/** A file's content; a text when it is too large to be a record; undefined when there is none. */
+/**
+ * A file's content; a text when it is too large to be a record; undefined when there is none, in a folder that is there. Where the
+ * folder is gone nothing is known: a disk that was lost has deleted no volume.
+ */
 function readWhole(path: string, name: string): Uint8Array | string | undefined {
   try {
-    const file = openSync(path, 'r');
-    try {
-      const { size } = fstatSync(file);
-      if (size > RECORD_BYTES_MAX) return `it has ${size} bytes, and no record has more than ${RECORD_BYTES_MAX}`;
-      const content = Buffer.allocUnsafe(size);
-      return content.subarray(0, readSync(file, content, 0, size, 0));
-    } finally {
-      closeSync(file);
-    }
+    return contentOf(path);
   } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    if ((error as { code?: string }).code === 'ENOENT' && existsSync(dirname(path))) return undefined;
     throw readFailure(`the record ${name}, ${path}`, error);
+  }
+}
+
+function contentOf(path: string): Uint8Array | string {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    if (size > RECORD_BYTES_MAX) return `it has ${size} bytes, and no record has more than ${RECORD_BYTES_MAX}`;
+    const content = Buffer.allocUnsafe(size);
+    return content.subarray(0, readSync(file, content, 0, size, 0));
+  } finally {
+    closeSync(file);
   }
 }

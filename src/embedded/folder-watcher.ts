@@ -22,6 +22,8 @@ export class FolderWatcher {
   #stamps = new Map<string, string>();
   /** The folder's time of change at the last scan, and whether it was old enough to tell a later change. */
   #scannedNs = -1n;
+  /** Why the folder can't be looked at: said once. */
+  #complaint = '';
   #notifications: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
 
@@ -50,8 +52,8 @@ export class FolderWatcher {
 
   #start(): void {
     this.#notifications = this.#openNotifications();
-    this.#scan(() => undefined);
-    this.#poll = setInterval(() => this.#scan((name) => this.#note(name)), this.#pollMs);
+    this.#look(() => undefined);
+    this.#poll = setInterval(() => this.#look((name) => this.#note(name)), this.#pollMs);
   }
 
   #stop(): void {
@@ -105,13 +107,25 @@ export class FolderWatcher {
     else this.#stamps.set(name, stamp);
   }
 
+  /** A folder that is away, or on a disk that is lost, may come back: what has changed meanwhile is told then. */
+  #look(found: (name: string) => void): void {
+    try {
+      this.#scan(found);
+      this.#complaint = '';
+    } catch (error) {
+      const complaint = `cannot look for changes in ${this.#folder} (${systemNameOf(error)}); trying again`;
+      if (complaint !== this.#complaint) this.#onProblem(complaint);
+      this.#complaint = complaint;
+    }
+  }
+
   /** Looks at all files, if the folder says that there may be something new, and calls back for each record that is. */
   #scan(found: (name: string) => void): void {
-    const changedNs = statSync(this.#folder, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? 0n;
+    const changedNs = statSync(this.#folder, { bigint: true }).mtimeNs;
     if (changedNs === this.#scannedNs) return;
     const isSettled = BigInt(Date.now()) * 1_000_000n - changedNs > CLOCK_TICK_NS;
-    this.#scannedNs = isSettled ? changedNs : -1n;
     const stamps = this.#allStamps();
+    this.#scannedNs = isSettled ? changedNs : -1n;
     for (const [name, stamp] of stamps) if (this.#stamps.get(name) !== stamp) found(name);
     for (const name of this.#stamps.keys()) if (!stamps.has(name)) found(name);
     this.#stamps = stamps;
@@ -119,7 +133,7 @@ export class FolderWatcher {
 
   #allStamps(): Map<string, string> {
     const stamps = new Map<string, string>();
-    for (const fileName of this.#fileNames()) {
+    for (const fileName of readdirSync(this.#folder)) {
       const name = recordNameOf(fileName);
       const stamp = name === undefined ? undefined : this.#stampOf(fileName);
       if (name !== undefined && stamp !== undefined) stamps.set(name, stamp);
@@ -127,18 +141,13 @@ export class FolderWatcher {
     return stamps;
   }
 
-  #fileNames(): readonly string[] {
-    try {
-      return readdirSync(this.#folder);
-    } catch {
-      // A folder that can't be read now holds nothing that could be told about; every call of the store says so.
-      return [];
-    }
-  }
-
-  /** Another text for every file that was ever renamed to this name. */
+  /** Another text for every file that was ever renamed to this name; undefined when there is none. Never throws. */
   #stampOf(fileName: string): string | undefined {
-    const stat = statSync(join(this.#folder, fileName), { bigint: true, throwIfNoEntry: false });
-    return stat === undefined ? undefined : `${stat.ino} ${stat.mtimeNs} ${stat.size}`;
+    try {
+      const stat = statSync(join(this.#folder, fileName), { bigint: true, throwIfNoEntry: false });
+      return stat === undefined ? undefined : `${stat.ino} ${stat.mtimeNs} ${stat.size}`;
+    } catch (error) {
+      return systemNameOf(error);
+    }
   }
 }

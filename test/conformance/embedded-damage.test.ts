@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DirectoryStore } from '../../src/embedded/directory-store.ts';
 import { RECORD_BYTES_MAX } from '../../src/embedded/record-file.ts';
+import { change } from '../../src/volumes/store.ts';
 import { waitForRecord } from '../../src/volumes/wait-for-record.ts';
 import { countOf, counterRecord } from '../support/store-counter.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
@@ -122,8 +123,15 @@ test('a store whose folder disappears says so, and works when it is back', async
     code: 'unavailable',
     message: expect.stringContaining('ENOENT; a folder of the store is gone'),
   });
+  // Nobody may take this for a record that is not there: a volume would be thought deleted, or unpublished.
+  await expect(store.targets.get('e1.1')).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('a folder of the store is gone'),
+  });
+  await expect(change(store.targets, 'e1.1', () => undefined)).rejects.toMatchObject({ code: 'unavailable' });
   await expect(store.targets.create('e1.4', counterRecord('e1.4', 1))).rejects.toMatchObject({ code: 'unavailable' });
   renameSync(`${folder}.away`, folder);
+  expect(await store.targets.get('e1.4')).toBeUndefined();
   await store.targets.create('e1.4', counterRecord('e1.4', 1));
 });
 

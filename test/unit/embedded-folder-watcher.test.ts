@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -79,4 +79,19 @@ test('watch() after all have stopped begins anew', async () => {
     await delay(30);
     expect(new Set(calls.flat())).toEqual(new Set(['e1.1']));
   }
+});
+
+test('watch() outlives a folder that can’t be looked at, says so once, and goes on when it can', async () => {
+  replace('e1.1', 'x');
+  startWatching(20);
+  const away = `${folder}.away`;
+  renameSync(folder, away);
+  // Whoever follows it goes round in a circle: an error that is not "there is no such file".
+  symlinkSync(folder, folder);
+  await delay(300);
+  rmSync(folder);
+  renameSync(away, folder);
+  expect(calls).toEqual([[expect.stringMatching(/^cannot look for changes in .*ELOOP/)]]);
+  replace('e1.2', 'x');
+  expect(await heardOf(2)).toContain('e1.2');
 });
