@@ -10,6 +10,7 @@ export const CONTROLLER_CRASH_POINTS = [
   'create-confirmed',
   'delete-released',
   'publish-recorded',
+  'unpublish-leaving',
   'unpublish-fencing',
   'unpublish-removed',
   'expand-recorded',

@@ -7,6 +7,7 @@ import { isMultiNodeMode, isReaderMode, type AccessMode } from './capabilities.t
 import { crashPoint } from './crash-points.ts';
 import { noVolume, volumeOf } from './find-volume.ts';
 import type { ControllerParts } from './parts.ts';
+import { fenceTaskId } from './tasks.ts';
 
 /** Where a volume is wanted, and for what. */
 export interface WantedPublication {
@@ -47,15 +48,14 @@ export class Publishing {
     const node = await this.#node(wanted.nodeId);
     const published = await countPublications(store, wanted.nodeId);
     const record = await change(store.targets, id.address, (target) => {
-      const { claim } = volumeOf(id, target);
-      if (findPublication(volumeId, target, wanted) !== undefined) return undefined;
+      volumeOf(id, target);
+      const present = findPublication(volumeId, target, wanted);
+      if (present !== undefined)
+        return present.isLeaving === true ? withoutLeaving(volumeId, target, present, nowMs()) : undefined;
       requireUsable(volumeId, target);
       requireCompatible(volumeId, target, wanted);
       requireRoom(volumeId, node, published);
-      // Of a static volume nothing is kept when it is not published: only the time goes on.
-      const epoch = claim === undefined ? nowMs() : claim.epoch + 1;
-      const publications = [...target.publications, { ...wanted, epoch }];
-      return { ...target, publications, claim: claim === undefined ? undefined : { ...claim, epoch } };
+      return withPublication(target, wanted, nowMs());
     });
     if (record === undefined) throw noVolume(volumeId);
     crashPoint('publish-recorded');
@@ -88,6 +88,39 @@ function findPublication(volumeId: string, target: TargetRecord, wanted: WantedP
     'already-exists',
     `cannot publish ${volumeId} to node ${wanted.nodeId} as ${describe(wanted)}: it is published there as ${describe(found)}; unpublish it first`,
   );
+}
+
+function withPublication(target: TargetRecord, wanted: WantedPublication, nowMs: number): TargetRecord {
+  const { claim } = target;
+  // Of a static volume nothing is kept when it is not published: only the time goes on.
+  const epoch = claim === undefined ? nowMs : claim.epoch + 1;
+  const publications = [...target.publications, { ...wanted, epoch }];
+  return { ...target, publications, claim: claim === undefined ? undefined : { ...claim, epoch } };
+}
+
+/**
+ * The record with a publication that was to go and is wanted again. As it was; but once the node was fenced off it is another one,
+ * with an epoch of its own: the next time, a fence that was meant for this one must not be taken for done.
+ * @throws VolumeError `aborted` while the node is being fenced off
+ */
+function withoutLeaving(
+  volumeId: string,
+  target: TargetRecord,
+  { isLeaving: _isLeaving, ...present }: PublicationRecord,
+  nowMs: number,
+): TargetRecord {
+  const { task } = target;
+  const { nodeId, epoch, ...use } = present;
+  const others = target.publications.filter((other) => other.nodeId !== nodeId);
+  if (task?.id !== fenceTaskId(nodeId, epoch)) return { ...target, publications: [...others, present] };
+  if (task.state === 'waiting' || task.state === 'running') {
+    throw new VolumeError(
+      'aborted',
+      `cannot publish ${volumeId} to node ${nodeId}: node ${task.nodeId} is fencing it off; call ControllerUnpublishVolume first, or again`,
+    );
+  }
+  const wanted = { nodeId, ...use, accessMode: use.accessMode as AccessMode };
+  return withPublication({ ...target, publications: others, task: undefined }, wanted, nowMs);
 }
 
 function requireUsable(volumeId: string, { state, reason }: TargetRecord): void {

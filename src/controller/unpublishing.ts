@@ -32,15 +32,34 @@ export class Unpublishing {
     for (const publication of publications) await this.#withdraw(id, publication, patience);
   }
 
+  /**
+   * First it is written that the publication is to go, then the node is looked at: it announces a stage before it looks whether the
+   * volume is still published to it, so that one of the two sees the other. Until it is gone, nobody else gets the volume.
+   */
   async #withdraw(id: VolumeId, publication: PublicationRecord, patience: AbortSignal): Promise<void> {
+    await this.#mark(id, publication, true);
+    crashPoint('unpublish-leaving');
     const holder = await this.#holder(id, publication);
-    if (holder !== undefined) await this.#fence(id, publication, holder, patience);
+    if (holder !== undefined) {
+      if (isAlive(holder, this.#parts.nowMs())) {
+        // It goes on as before, unless an earlier call has begun to put it out.
+        if (publication.isLeaving !== true) await this.#mark(id, publication, false);
+        throw stillThere(id, publication);
+      }
+      // A reader has the device for reading only. To fence it off would put the other readers out, too.
+      if (!publication.readOnly) await this.#fence(id, publication, patience);
+    }
     await this.#remove(id, publication);
     crashPoint('unpublish-removed');
-    // Had the node begun to stage it in this moment, it may not have noticed; then the publication stands again.
-    if (holder !== undefined || (await this.#holder(id, publication)) === undefined) return;
-    await this.#restore(id, publication);
-    throw stillThere(id, publication);
+  }
+
+  async #mark(id: VolumeId, { nodeId, epoch }: PublicationRecord, isLeaving: boolean): Promise<void> {
+    await change(this.#parts.store.targets, id.address, (target) => {
+      const found = target.publications.find((other) => other.nodeId === nodeId && other.epoch === epoch);
+      if (!isOn(id, target) || found === undefined || (found.isLeaving ?? false) === isLeaving) return undefined;
+      const publications = target.publications.map((other) => (other === found ? { ...found, isLeaving } : other));
+      return { ...target, publications };
+    });
   }
 
   /** The node, if it may write. One whose record a person has removed is gone for good (docs/csi.md). */
@@ -51,9 +70,8 @@ export class Unpublishing {
   }
 
   /** Has another node make the target refuse a silent one. */
-  async #fence(id: VolumeId, publication: PublicationRecord, holder: NodeRecord, patience: AbortSignal): Promise<void> {
-    const { store, nowMs } = this.#parts;
-    if (isAlive(holder, nowMs())) throw stillThere(id, publication);
+  async #fence(id: VolumeId, publication: PublicationRecord, patience: AbortSignal): Promise<void> {
+    const { store } = this.#parts;
     const live = await liveNodes(this.#parts);
     const taskId = fenceTaskId(publication.nodeId, publication.epoch);
     await change(store.targets, id.address, (target) =>
@@ -79,12 +97,6 @@ export class Unpublishing {
       if (!isOn(id, target) || (publications.length === target.publications.length && !isFence)) return undefined;
       return { ...target, publications, task: isFence ? undefined : target.task };
     });
-  }
-
-  async #restore(id: VolumeId, publication: PublicationRecord): Promise<void> {
-    await change(this.#parts.store.targets, id.address, (target) =>
-      isOn(id, target) ? { ...target, publications: [...target.publications, publication] } : undefined,
-    );
   }
 }
 

@@ -50,7 +50,7 @@ const claim = object({
   epoch: count,
   labels: textMap,
 });
-const publication = object({ nodeId: text, readOnly: flag, accessMode: text, epoch: count });
+const publication = object({ nodeId: text, readOnly: flag, accessMode: text, epoch: count, isLeaving: optional(flag) });
 const task = object({
   kind: oneOf(TASK_KINDS),
   id: text,

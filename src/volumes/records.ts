@@ -71,6 +71,8 @@ export interface PublicationRecord {
   /** CSI access mode name, e.g. `SINGLE_NODE_WRITER`. */
   readonly accessMode: string;
   readonly epoch: number;
+  /** It is being taken away: the node stages the volume no more, and nobody else gets it yet. Missing means false. */
+  readonly isLeaving?: boolean;
 }
 
 export const TASK_KINDS = ['claim', 'wipe', 'fence'] as const;

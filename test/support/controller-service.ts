@@ -6,6 +6,7 @@ import { RpcClient } from '../../src/rpc/client.ts';
 import type { Init } from '../../src/rpc/message-types.ts';
 import { loadService } from '../../src/rpc/service.ts';
 import { isRpcError } from '../../src/rpc/status.ts';
+import type { TargetRecord } from '../../src/volumes/records.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { CLUSTER_ID, ScriptedNode, type ScriptedNodeOptions } from './controller-node.ts';
 import { serveCsi, type CsiTestServer } from './csi-server.ts';
@@ -102,9 +103,9 @@ export class ControllerLaboratory {
     return node.start();
   }
 
-  /** A controller of its own, on the same store; `nowMs` lets it live at another time. */
-  async controller(): Promise<ControllerClient & { readonly server: CsiTestServer }> {
-    const parts = { store: this.store, clusterId: CLUSTER_ID, nowMs: () => Date.now(), logger: Logger.create('silent') };
+  /** A controller of its own, on the same store, or on what a test puts in front of that. */
+  async controller(store = this.store): Promise<ControllerClient & { readonly server: CsiTestServer }> {
+    const parts = { store, clusterId: CLUSTER_ID, nowMs: () => Date.now(), logger: Logger.create('silent') };
     const server = await serveCsi({ controller: controllerHandlers(parts) });
     const housekeeping = new Housekeeping(parts);
     housekeeping.start();
@@ -123,6 +124,14 @@ export class ControllerLaboratory {
       await client.call('GetCapacity', {});
       const targets = await this.store.targets.list();
       return targets.filter(({ value }) => value.state === 'Available').length === count;
+    });
+  }
+
+  /** Waits until a target is as a test wants it. */
+  async settled(isSettled: (target: TargetRecord) => boolean, address: string): Promise<void> {
+    await eventually(`${address} to settle`, INVENTORY_MS, async () => {
+      const record = await this.store.targets.get(address);
+      return record !== undefined && isSettled(record.value);
     });
   }
 

@@ -48,14 +48,15 @@ export function settingsFor({ claim }: KnownVolume, context: Readonly<Record<str
 /**
  * That the volume may be used on this node.
  * @param epoch as the call's publish context has it; undefined when it has none
- * @throws VolumeError `failed-precondition` when it is not published here, or was published anew since
+ * @throws VolumeError `failed-precondition` when it is not published here, is being taken away, or was published anew since
  */
 export function publicationFor(volume: KnownVolume, nodeId: string, epoch: string | undefined): PublicationRecord {
   const found = volume.record.value.publications.find((publication) => publication.nodeId === nodeId);
-  if (found === undefined) {
+  if (found === undefined || found.isLeaving === true) {
+    const how = found === undefined ? 'not published there' : 'being unpublished from there';
     throw new VolumeError(
       'failed-precondition',
-      `cannot use ${volume.volumeId} on node ${nodeId}: it is not published there; call ControllerPublishVolume first`,
+      `cannot use ${volume.volumeId} on node ${nodeId}: it is ${how}; call ControllerPublishVolume first`,
     );
   }
   if (epoch !== undefined && epoch !== String(found.epoch)) {

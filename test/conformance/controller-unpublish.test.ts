@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import type { TargetRecord } from '../../src/volumes/records.ts';
+import { READERS, withController, WRITER } from '../support/controller-service.ts';
+import { hookedStore } from '../support/store-hooks.ts';
+
+/** Runs `work` at the first call, and never again. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let isDone = false;
+  return async () => {
+    if (isDone) return;
+    isDone = true;
+    await work();
+  };
+}
+
+describe('ControllerUnpublishVolume', () => {
+  test('does not answer OK when the node has begun to stage and the controller was killed in between', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      // The node announces, and looks: it is still published. Then the controller writes, and dies.
+      const killed = async (): Promise<void> => Promise.reject(new Error('killed'));
+      const store = hookedStore(lab.store, { before: once(async () => node.stage(volumeId)), after: once(killed) });
+      const dying = await lab.controller(store);
+      const request = { volumeId, nodeId: 'node-1' };
+      expect(await dying.outcome('ControllerUnpublishVolume', request)).toMatch(/^INTERNAL: .*killed/);
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toMatch(/^FAILED_PRECONDITION: .*staged there/);
+      expect(await client.outcome('DeleteVolume', { volumeId })).toMatch(/^FAILED_PRECONDITION: /);
+      await node.unstage(volumeId);
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+      expect(await client.outcome('DeleteVolume', { volumeId })).toBe('OK');
+    });
+  });
+
+  test('lets nobody else have the volume before it is certain that the node can no longer write', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      await lab.node({ nodeId: 'node-2', addresses: ['e1.0'] });
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      let meanwhile = '';
+      const publishElsewhere = async (): Promise<void> => {
+        meanwhile = await client.outcome('ControllerPublishVolume', { volumeId, nodeId: 'node-2', volumeCapability: WRITER });
+      };
+      const store = hookedStore(lab.store, { before: once(async () => node.stage(volumeId)), after: once(publishElsewhere) });
+      const other = await lab.controller(store);
+      const outcome = await other.outcome('ControllerUnpublishVolume', { volumeId, nodeId: 'node-1' });
+      expect(outcome).toMatch(/^FAILED_PRECONDITION: .*staged there/);
+      expect(meanwhile).toMatch(/^FAILED_PRECONDITION: .*published to node-1/);
+      const { publications } = (await lab.store.targets.get('e1.0'))!.value;
+      // And nothing has happened to the node's own use of it.
+      expect(publications).toMatchObject([{ nodeId: 'node-1', isLeaving: false }]);
+    });
+  });
+
+  test('is answered with ABORTED while the node is not fenced off yet, and so is a publish to that node', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      const first = await client.publish(volumeId, 'node-1');
+      await node.stage(volumeId);
+      await node.fallSilent();
+      const other = await lab.node({ nodeId: 'node-2', addresses: ['e1.0'] });
+      other.held.add('fence');
+      const request = { volumeId, nodeId: 'node-1' };
+      expect(await client.outcome('ControllerUnpublishVolume', request, 1_500)).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
+      const publish = { volumeId, nodeId: 'node-1', volumeCapability: WRITER };
+      expect(await client.outcome('ControllerPublishVolume', publish)).toMatch(/^ABORTED: .*node-2 is fencing it off/);
+      // The fence is done, but nobody asks for it any more: the volume is wanted on its node again.
+      other.held.clear();
+      other.look();
+      await lab.settled(({ task }: TargetRecord) => task?.state === 'done', 'e1.0');
+      const again = await client.publish(volumeId, 'node-1');
+      expect(Number(again['epoch'])).toBeGreaterThan(Number(first['epoch']));
+      // A fence that was done for what was before is none for what is now.
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+      expect(other.done.filter((task) => task.startsWith('fence'))).toHaveLength(2);
+    });
+  });
+
+  test('has no silent reader fenced off: it could never write, and the others go on reading', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const other = await lab.node({ nodeId: 'node-2', addresses: ['e1.0'], fencing: 'claim' });
+      const volumeId = await client.create('a', { volumeCapabilities: [READERS] });
+      for (const nodeId of ['node-1', 'node-2'])
+        await client.call('ControllerPublishVolume', { volumeId, nodeId, volumeCapability: READERS });
+      await node.stage(volumeId);
+      await other.stage(volumeId);
+      const outcome = async (nodeId: string): Promise<string> =>
+        client.outcome('ControllerUnpublishVolume', { volumeId, nodeId });
+      expect(await outcome('node-1')).toMatch(/^FAILED_PRECONDITION: .*NodeUnstageVolume first/);
+      await node.fallSilent();
+      expect(await outcome('node-1')).toBe('OK');
+      expect((await lab.store.targets.get('e1.0'))?.value).toMatchObject({ publications: [{ nodeId: 'node-2' }] });
+      expect(other.done.filter((task) => task.startsWith('fence'))).toEqual([]);
+    });
+  });
+});
