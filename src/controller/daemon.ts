@@ -9,6 +9,7 @@ import { CsiOperations } from '../metrics/csi-operations.ts';
 import { MetricsEndpoint } from '../metrics/endpoint.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { listenUnix } from '../system/unix-socket.ts';
+import { Liveness } from '../volumes/liveness.ts';
 import type { Store } from '../volumes/store.ts';
 import { controllerHandlers } from './handlers.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -41,7 +42,7 @@ export class Controller {
    */
   static async start(options: ControllerOptions, store: Store, logger: Logger): Promise<Controller> {
     const { socketPath, clusterId, driverName, version, metricsAddress } = options;
-    const parts = { store, clusterId, nowMs: () => Date.now(), logger };
+    const parts = { store, clusterId, nowMs: () => Date.now(), liveness: new Liveness(), logger };
     const registry = new Registry();
     const operations = new CsiOperations(registry, driverName);
     const services = {

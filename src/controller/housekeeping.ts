@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
+import { volumeIdOf } from './find-volume.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { fencedNodeOf, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
 
@@ -18,65 +20,68 @@ const RETRY_MS = 30_000;
 export class Housekeeping {
   readonly #parts: ControllerParts;
   /** When each failed task was first seen so, by target and task id. */
-  readonly #failedAtMs = new Map<string, number>();
+  #failedAtMs: ReadonlyMap<string, number> = new Map();
   readonly #strays = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => undefined;
-  #round: Promise<void> = Promise.resolve();
+  #wake = Promise.withResolvers<void>();
   #isStopped = false;
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#unwatch = this.#parts.store.nodes.watch(() => this.#plan(SETTLE_MS));
-    this.#plan(0);
+    this.#unwatch = this.#parts.store.nodes.watch(() => this.#wake.resolve());
+    this.#ended = this.#run();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#unwatch();
-    clearTimeout(this.#timer);
-    await this.#round;
-  }
-
-  #plan(inMs: number): void {
-    if (this.#isStopped) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#round = this.#round.then(async () => this.#run());
-    }, inMs);
+    this.#wake.resolve();
+    await this.#ended;
   }
 
   async #run(): Promise<void> {
-    try {
-      await this.round();
-    } catch (error) {
-      this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
+    while (!this.#isStopped) {
+      // What is reported from here on is not sure to be seen by this round.
+      this.#wake = Promise.withResolvers();
+      await this.round().catch((error: unknown) => {
+        this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
+      });
+      const timer = setTimeout(this.#wake.resolve, ROUND_MS);
+      await this.#wake.promise;
+      clearTimeout(timer);
+      if (!this.#isStopped) await sleep(SETTLE_MS);
     }
-    this.#plan(ROUND_MS);
   }
 
   /** One round; the others are made of these. */
   async round(): Promise<void> {
-    const { store, clusterId, nowMs, logger } = this.#parts;
-    const { created, updated, failures } = await takeInventory(store, clusterId, nowMs());
+    const { store, clusterId, logger } = this.#parts;
+    const live = await liveNodes(this.#parts);
+    const { created, updated, failures } = await takeInventory(store.targets, clusterId, live);
     if (created.length + updated.length > 0) logger.info(`targets that changed: ${[...created, ...updated].join(', ')}`);
     for (const message of failures) logger.warn(message);
-    const live = await liveNodes(this.#parts);
     const targets = (await store.targets.list()).map(({ value }) => value);
+    this.#noteFailures(targets);
     for (const target of targets) {
       if (this.#assigned(target, live) !== undefined) await this.#assign(target.address, live);
       this.#report(target);
     }
   }
 
+  #noteFailures(targets: readonly TargetRecord[]): void {
+    const nowMs = performance.now();
+    const failed = targets.flatMap(({ address, task }) => (task?.state === 'failed' ? [keyOf(address, task)] : []));
+    this.#failedAtMs = new Map(failed.map((key) => [key, this.#failedAtMs.get(key) ?? nowMs]));
+  }
+
   async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {
     const record = await change(this.#parts.store.targets, address, (target) => this.#assigned(target, live));
     const task = record?.value.task;
     if (task === undefined) return;
-    this.#failedAtMs.delete(keyOf(address, task));
     this.#parts.logger.info(`task ${task.kind} handed to node ${task.nodeId}`, { target: address, node: task.nodeId });
   }
 
@@ -97,10 +102,8 @@ export class Housekeeping {
     // Only of the dead: one that does not see the target now may be about to.
     if (!live.some(({ nodeId }) => nodeId === task.nodeId)) return true;
     if (task.state !== 'failed') return false;
-    const key = keyOf(address, task);
-    const failedAtMs = this.#failedAtMs.get(key) ?? this.#parts.nowMs();
-    this.#failedAtMs.set(key, failedAtMs);
-    return this.#parts.nowMs() - failedAtMs >= RETRY_MS;
+    const failedAtMs = this.#failedAtMs.get(keyOf(address, task)) ?? Infinity;
+    return performance.now() - failedAtMs >= RETRY_MS;
   }
 
   /** Another node rather than the same again, and never the one that a fence is against. */
@@ -121,9 +124,9 @@ export class Housekeeping {
     this.#strays.add(address);
     if (state === 'Foreign') this.#parts.logger.warn(`target not used: ${reason}`, { target: address });
     else
-      this.#parts.logger.info('a volume is being made here, or was given up half-way', {
+      this.#parts.logger.info(`volume ${claim?.volumeName ?? ''} is being made here, or was given up half-way: then delete it`, {
         target: address,
-        volume: claim?.volumeName ?? '',
+        volume: volumeIdOf(target),
       });
   }
 }

@@ -1,5 +1,4 @@
 import { VolumeError } from '../volumes/errors.ts';
-import { isAlive } from '../volumes/liveness.ts';
 import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
@@ -41,7 +40,7 @@ export class Unpublishing {
     crashPoint('unpublish-leaving');
     const holder = await this.#holder(id, publication);
     if (holder !== undefined) {
-      if (isAlive(holder, this.#parts.nowMs())) {
+      if (this.#parts.liveness.isAlive(holder)) {
         // It goes on as before, unless an earlier call has begun to put it out.
         if (publication.isLeaving !== true) await this.#mark(id, publication, false);
         throw stillThere(id, publication);

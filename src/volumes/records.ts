@@ -133,6 +133,6 @@ export interface NodeRecord {
   readonly targets: Readonly<Record<string, SightRecord>>;
   /** By volume id. */
   readonly staged: Readonly<Record<string, StagedRecord>>;
-  /** Milliseconds since 1970 when the node last said that it lives; written rarely (see liveness.ts). */
+  /** Milliseconds since 1970, by the node's clock, when it last said that it lives; written rarely (see liveness.ts). */
   readonly aliveAtMs: number;
 }

@@ -1,8 +1,7 @@
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { addressesSeen, nextTarget } from './inventory.ts';
-import { isAlive } from './liveness.ts';
-import type { TargetRecord } from './records.ts';
-import { isConflict, type Collection, type Store, type Versioned } from './store.ts';
+import type { NodeRecord, TargetRecord } from './records.ts';
+import { isConflict, type Collection, type Versioned } from './store.ts';
 
 /** Targets that are looked at before others may work. */
 const ROW = 32;
@@ -18,12 +17,15 @@ export interface InventoryRound {
 /**
  * Brings the targets' records up to what live nodes see. Any number of controllers may do this at a time: where another was
  * faster, its record stands until the next round. Without a live node nothing is known, and nothing changes.
- * @param nowMs milliseconds since 1970
+ * @param nodes those that are alive
  * @throws when the records can't be listed
  */
-export async function takeInventory(store: Store, clusterId: string, nowMs: number): Promise<InventoryRound> {
-  const nodes = (await store.nodes.list()).map(({ value }) => value).filter((node) => isAlive(node, nowMs));
-  const records = new Map((await store.targets.list()).map((record) => [record.name, record]));
+export async function takeInventory(
+  targets: Collection<TargetRecord>,
+  clusterId: string,
+  nodes: readonly NodeRecord[],
+): Promise<InventoryRound> {
+  const records = new Map((await targets.list()).map((record) => [record.name, record]));
   const round = { created: [] as string[], updated: [] as string[], failures: [] as string[] };
   const addresses = nodes.length === 0 ? [] : [...new Set([...records.keys(), ...addressesSeen(nodes)])];
   for (const [index, address] of addresses.entries()) {
@@ -33,7 +35,7 @@ export async function takeInventory(store: Store, clusterId: string, nowMs: numb
     if (next === undefined) continue;
     const list = record === undefined ? round.created : round.updated;
     try {
-      if (await write(store.targets, address, record, next)) list.push(address);
+      if (await write(targets, address, record, next)) list.push(address);
     } catch (error) {
       round.failures.push((error as Error).message);
     }

@@ -6,6 +6,7 @@ import { RpcClient } from '../../src/rpc/client.ts';
 import type { Init } from '../../src/rpc/message-types.ts';
 import { loadService } from '../../src/rpc/service.ts';
 import { isRpcError } from '../../src/rpc/status.ts';
+import { Liveness } from '../../src/volumes/liveness.ts';
 import type { TargetRecord } from '../../src/volumes/records.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { CLUSTER_ID, ScriptedNode, type ScriptedNodeOptions } from './controller-node.ts';
@@ -105,7 +106,13 @@ export class ControllerLaboratory {
 
   /** A controller of its own, on the same store, or on what a test puts in front of that. */
   async controller(store = this.store): Promise<ControllerClient & { readonly server: CsiTestServer }> {
-    const parts = { store, clusterId: CLUSTER_ID, nowMs: () => Date.now(), logger: Logger.create('silent') };
+    const parts = {
+      store,
+      clusterId: CLUSTER_ID,
+      nowMs: () => Date.now(),
+      liveness: new Liveness(),
+      logger: Logger.create('silent'),
+    };
     const server = await serveCsi({ controller: controllerHandlers(parts) });
     const housekeeping = new Housekeeping(parts);
     housekeeping.start();

@@ -115,7 +115,8 @@ export class NodeLaboratory {
   /** What the controllers' housekeeping does. */
   async inventory(): Promise<void> {
     await eventually(`all targets to be known; ${this.report}`, SEEN_MS, async () => {
-      await takeInventory(this.store, CLUSTER_ID, Date.now());
+      const nodes = (await this.store.nodes.list()).map(({ value }) => value);
+      await takeInventory(this.store.targets, CLUSTER_ID, nodes);
       const targets = await this.store.targets.list();
       return targets.length === Object.keys(this.#options.disks).length;
     });

@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { capacityRange, grantedBytes, isWithin } from '../../src/volumes/capacity.ts';
 import { meetsFencing, weakerFencing } from '../../src/volumes/fencing.ts';
-import { isAlive, NODE_HEARTBEAT_MS, NODE_SILENT_MS } from '../../src/volumes/liveness.ts';
 import { FENCING_LEVELS } from '../../src/volumes/records.ts';
 import { isIn, segmentsThatSee } from '../../src/volumes/topology.ts';
 import { GI, nodeRecord } from '../support/volumes-records.ts';
@@ -38,13 +37,6 @@ test('meetsFencing() and weakerFencing() know the order of the levels', () => {
       expect(weakerFencing(level, minimum)).toBe(FENCING_LEVELS[Math.max(at, than)]);
     }),
   );
-});
-
-test('isAlive() forgives a missed heartbeat and a clock that is ahead', () => {
-  const node = nodeRecord('n', [], { aliveAtMs: 1e12 });
-  expect(isAlive(node, 1e12 + 2 * NODE_HEARTBEAT_MS)).toBe(true);
-  expect(isAlive(node, 1e12 + NODE_SILENT_MS)).toBe(false);
-  expect(isAlive(node, 1e12 - 10 * NODE_SILENT_MS)).toBe(true);
 });
 
 test('isIn() wants every key of a term, and segmentsThatSee() names each place once', () => {

@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, describe, test } from '@jest/globals';
+import { Housekeeping } from '../../src/controller/housekeeping.ts';
+import { Logger } from '../../src/logging/logger.ts';
+import { Liveness } from '../../src/volumes/liveness.ts';
+import type { Store } from '../../src/volumes/store.ts';
+import { eventually } from '../support/faults-process.ts';
+import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
+
+/** Far less than the time between two rounds that nobody asks for. */
+const SOON_MS = 5_000;
+
+let laboratory: EmbeddedLaboratory;
+let housekeeping: Housekeeping;
+/** As a node's report is heard of. */
+let report: () => void;
+/** A round begins with a list of the nodes; it waits here. */
+let gate: PromiseWithResolvers<void>;
+let rounds: number;
+
+beforeEach(async () => {
+  laboratory = new EmbeddedLaboratory(MEMORY);
+  const store = await laboratory.open();
+  rounds = 0;
+  gate = Promise.withResolvers();
+  const nodes: Store['nodes'] = {
+    ...bound(store.nodes),
+    watch: (changed) => {
+      report = () => changed(['node-1']);
+      return () => undefined;
+    },
+    list: async () => {
+      rounds += 1;
+      await gate.promise;
+      return store.nodes.list();
+    },
+  };
+  const parts = {
+    store: { targets: store.targets, nodes, close: async () => store.close() },
+    clusterId: 'c',
+    nowMs: () => Date.now(),
+    liveness: new Liveness(),
+    logger: Logger.create('silent'),
+  };
+  housekeeping = new Housekeeping(parts);
+});
+
+afterEach(async () => {
+  gate.resolve();
+  await housekeeping.stop();
+  await laboratory.remove();
+});
+
+function bound(nodes: Store['nodes']): Store['nodes'] {
+  return {
+    get: async (name) => nodes.get(name),
+    list: async () => nodes.list(),
+    create: async (name, value) => nodes.create(name, value),
+    update: async (name, version, value) => nodes.update(name, version, value),
+    delete: async (name, version) => nodes.delete(name, version),
+    watch: (changed) => nodes.watch(changed),
+  };
+}
+
+describe('Housekeeping', () => {
+  test('looks again soon when a node reports something in the middle of a round', async () => {
+    housekeeping.start();
+    await eventually('the first round', SOON_MS, () => rounds > 0);
+    report();
+    gate.resolve();
+    await eventually('the next round', SOON_MS, () => rounds >= 2);
+  });
+
+  test('comes to its rounds when nodes report without a pause', async () => {
+    gate.resolve();
+    housekeeping.start();
+    await eventually('the first round', SOON_MS, () => rounds >= 1);
+    const talk = setInterval(() => report(), 5);
+    try {
+      await eventually('three more rounds', SOON_MS, () => rounds >= 4);
+    } finally {
+      clearInterval(talk);
+    }
+  });
+});
