@@ -4,8 +4,8 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.js'],
   testEnvironment: 'node',
   transform: {},
-  // Two processes are enough for the everyday gate on a small machine; tests with a network namespace of their own don't collide.
-  maxWorkers: 2,
+  // Most tests wait for others more than they work: three at a time on two cores. What they make has names of their own.
+  maxWorkers: 3,
   testTimeout: 60_000,
   // Ours prints, after everything else, slow tests, reasons of skips and the line `N passed, N failed, N skipped`.
   reporters: ['default', '<rootDir>/test/support/reporter.js'],

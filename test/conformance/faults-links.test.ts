@@ -39,7 +39,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.attachNow('e10.3');
       const result = await fioVerifyFor(2, initiator.uri('e10.3'), lab.folder);
       expect(result).toMatchObject({ error: 0, text: '' });
-      expect(result.writes).toBeGreaterThan(300);
+      expect(result.writes).toBeGreaterThan(100);
       expect((await initiator.path('e10.3')).payloadBytes).toBe(1024);
       await initiator.notice('payload', /e10\.3: frames with 16 sectors get no answer on san0 .* switch .* smaller MTU/);
       expect((await initiator.attachment('e10.3')).state).toBe('up');
@@ -252,7 +252,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       for (let storm = 0; storm < 4; storm++) await target.storm({ kind: 'announcements', frames: 10_000 });
       initiator.process.signal('SIGCONT');
       const [{ framesDropped }] = await initiator.interfaces();
-      expect(framesDropped).toBeGreaterThan(1_000);
+      expect(framesDropped).toBeGreaterThan(100);
       const statistics = await initiator.statistics();
       expect(statistics[`interface.${SAN}.framesDropped`]).toBeGreaterThanOrEqual(framesDropped);
       const result = await fioVerify(initiator.uri('e10.3'), lab.folder, '--io_size=4m');

@@ -43,7 +43,7 @@ async function twoInitiators(lab: Laboratory, disturb: () => Promise<void>): Pro
   for (const { initiator } of volumes) {
     const statistics = await initiator.statistics();
     expect(statistics).toMatchObject({ 'aoe.wrongSource': 0, 'aoe.malformed': 0 });
-    expect(statistics['aoe.answers']).toBeGreaterThan(1_000);
+    expect(statistics['aoe.answers']).toBeGreaterThan(100);
     // Second answers to what was sent twice; not one of the thousands that were for the other.
     expect(statistics['aoe.unexpected']).toBeLessThanOrEqual(statistics['aoe.framesResent'] + 10);
   }

@@ -68,7 +68,7 @@ describeIf(needs, 'initiator processes', () => {
         const resent = await initiator.counter('aoe.framesResent');
         expect(await initiator.counter('aoe.unexpected')).toBeLessThanOrEqual(resent);
         expect(await initiator.counter('aoe.wrongSource')).toBe(0);
-        expect(await initiator.counter('aoe.answers')).toBeGreaterThan(1_000);
+        expect(await initiator.counter('aoe.answers')).toBeGreaterThan(100);
       }
     }));
 
