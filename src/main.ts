@@ -105,4 +105,6 @@ function exitCodeOf(error: Error): number {
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_OK : EXIT_FAILED));
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// Of a daemon that could not start, a part may run already: that must not keep the process, nor whoever waits for its end.
+if (exitCode !== EXIT_OK) process.exit(exitCode);

@@ -5,8 +5,9 @@ import { socketPathOf } from '../csi/endpoint.ts';
 import { DirectoryStore } from '../embedded/directory-store.ts';
 import { Logger, type LogLevel } from '../logging/logger.ts';
 import { isClusterId } from '../volumes/claim.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
-import { logLevelOption } from './options.ts';
+import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
+import { logLevelOption, metricsOption } from './options.ts';
+import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
 
 interface Options {
@@ -14,7 +15,7 @@ interface Options {
   readonly store: string;
   readonly clusterId: string;
   readonly driverName: string;
-  readonly metricsAddress?: string;
+  readonly metrics?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -40,7 +41,7 @@ export function controllerCommand(): Command {
     .addOption(
       new Option('--driver-name <name>', "the driver's name in CSI").env('AOE_CSI_DRIVER_NAME').default(DEFAULT_DRIVER_NAME),
     )
-    .addOption(new Option('--metrics-address <host:port>', 'serve metrics there (default: none)').env('AOE_CSI_METRICS_ADDRESS'))
+    .addOption(metricsOption())
     .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(run);
@@ -48,11 +49,9 @@ export function controllerCommand(): Command {
 
 async function run(options: Options): Promise<void> {
   const socketPath = checked(options);
-  const { clusterId, driverName, metricsAddress } = options;
+  const { clusterId, driverName, metrics: metricsAddress } = options;
   const logger = Logger.create(options.logLevel);
-  process.on('SIGUSR2', () => {
-    logger.level = logger.level === 'debug' ? options.logLevel : 'debug';
-  });
+  switchLevelOnSignal(logger, options.logLevel);
   const store = await DirectoryStore.open(options.store, { onProblem: (message) => logger.warn(message) });
   const controller = await Controller.start(
     { socketPath, clusterId, driverName, version: version(), metricsAddress },
@@ -86,16 +85,4 @@ function checked({ endpoint, clusterId, driverName }: Options): string {
   } catch (error) {
     throw new CommandFailure(EXIT_USAGE, (error as Error).message);
   }
-}
-
-/** The first signal that asks for an end; a second one does not wait for it. */
-async function stopSignal(): Promise<string> {
-  return new Promise((done) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        done(signal);
-        process.once(signal, () => process.exit(EXIT_FAILED));
-      });
-    }
-  });
 }

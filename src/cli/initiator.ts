@@ -8,6 +8,7 @@ import { Logger, type LogLevel } from '../logging/logger.ts';
 import { CommandFailure, EXIT_CODES_HELP, EXIT_FAILED } from './exit-codes.ts';
 import { InterfacesFile } from './interfaces-file.ts';
 import { interfacesOption, logLevelOption, parseCount, socketOption } from './options.ts';
+import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
 
 interface Options {
@@ -22,7 +23,7 @@ interface Options {
 
 const HELP = `
 Runs in the foreground and logs lines of JSON to standard error. SIGTERM and Ctrl-C end it: devices that nobody uses are
-taken away first; those in use fail.
+taken away first; those in use fail. SIGUSR2 switches between --log-level and debug.
 
 Examples:
   aoe-csi initiator --interfaces eth1
@@ -69,6 +70,7 @@ export function initiatorCommand(): Command {
 async function run(options: Options): Promise<void> {
   requirePrivilege();
   const logger = Logger.create(options.logLevel);
+  switchLevelOnSignal(logger, options.logLevel);
   const socketPath = resolve(options.socket);
   const runDirectory = resolve(options.runDirectory ?? dirname(socketPath));
   const failed = (error: Error): void => {
@@ -90,18 +92,6 @@ async function run(options: Options): Promise<void> {
   file?.close();
   await initiator.stop();
   logger.info('stopped');
-}
-
-/** The first signal that asks for an end; a second one does not wait for it. */
-async function stopSignal(): Promise<string> {
-  return new Promise((done) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        done(signal);
-        process.once(signal, () => process.exit(EXIT_FAILED));
-      });
-    }
-  });
 }
 
 /** CAP_NET_RAW (capabilities(7)): without it there are no packet sockets. */

@@ -8,7 +8,8 @@ import { Logger, type LogLevel } from '../logging/logger.ts';
 import { NodePlugin } from '../node/node-plugin.ts';
 import { isClusterId } from '../volumes/claim.ts';
 import { CommandFailure, EXIT_FAILED } from './exit-codes.ts';
-import { logLevelOption, parseCount, parseSeconds, RUN_DIRECTORY_DEFAULT, SOCKET_DEFAULT } from './options.ts';
+import { logLevelOption, metricsOption, parseCount, parseSeconds, RUN_DIRECTORY_DEFAULT, SOCKET_DEFAULT } from './options.ts';
+import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
 
 interface Options {
@@ -120,7 +121,7 @@ export function nodeCommand(): Command {
         'AOE_CSI_REGISTRATION_ENDPOINT',
       ),
     )
-    .addOption(new Option('--metrics <address>', 'serve metrics over HTTP there, e.g. :9810').env('AOE_CSI_METRICS'))
+    .addOption(metricsOption())
     .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(run);
@@ -131,10 +132,7 @@ async function run(options: Options): Promise<void> {
     throw new CommandFailure(EXIT_FAILED, 'the node plugin mounts file systems; run it as root, for example with sudo');
   }
   const logger = Logger.create(options.logLevel);
-  process.on('SIGUSR2', () => {
-    logger.level = logger.level === 'debug' ? options.logLevel : 'debug';
-    logger.info(`log level is ${logger.level} now`);
-  });
+  switchLevelOnSignal(logger, options.logLevel);
   const socketPath = socketPathOf(options.endpoint);
   const onProblem = (message: string): void => logger.error(message, { component: 'store' });
   const store = await DirectoryStore.open(options.store, { onProblem });
@@ -167,18 +165,6 @@ async function run(options: Options): Promise<void> {
   logger.info('stopped');
   // A wipe or a format under way is gone on with by the next process.
   process.exit();
-}
-
-/** The first signal that asks for an end; a second one does not wait for it. */
-async function stopSignal(): Promise<string> {
-  return new Promise((done) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        done(signal);
-        process.once(signal, () => process.exit(EXIT_FAILED));
-      });
-    }
-  });
 }
 
 function parseEndpoint(text: string): string {

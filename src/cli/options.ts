@@ -23,6 +23,11 @@ export function logLevelOption(): Option {
   return new Option('--log-level <level>', 'how much to log').env('AOE_CSI_LOG_LEVEL').choices(LOG_LEVELS).default('info');
 }
 
+/** An address is only refused when it is listened on. */
+export function metricsOption(): Option {
+  return new Option('--metrics <address>', 'serve metrics over HTTP there, e.g. :9810 (default: nowhere)').env('AOE_CSI_METRICS');
+}
+
 /** `eth1,eth2`, and the option again: all of them. */
 export function interfacesOption(description: string): Option {
   return new Option('--interfaces <names>', description)

@@ -55,10 +55,12 @@ export class Controller {
       nextId: requestIds(),
     };
     const { definition, handlers } = csiDefinition(services, surroundings);
-    const metrics = metricsAddress === undefined ? undefined : await MetricsEndpoint.start(registry, metricsAddress);
     const server = new RpcServer(definition, handlers);
     mkdirSync(dirname(socketPath), { recursive: true });
-    await server.serve(listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE }));
+    const socket = listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
+    const metrics = metricsAddress === undefined ? undefined : await MetricsEndpoint.start(registry, metricsAddress);
+    if (metrics !== undefined) logger.info(`metrics on port ${metrics.port}`);
+    await server.serve(socket);
     const housekeeping = new Housekeeping(parts);
     housekeeping.start();
     return new Controller(socketPath, server, housekeeping, metrics);
@@ -71,11 +73,12 @@ export class Controller {
     this.#metrics = metrics;
   }
 
-  /** Lets calls under way end, then ends. */
+  /** Takes no more calls, gives those under way a moment, then ends. */
   async stop(): Promise<void> {
+    // Now, while it is served: later it may be a successor's.
+    rmSync(this.#socketPath, { force: true });
     await this.#server.stop();
     await this.#housekeeping.stop();
     await this.#metrics?.stop();
-    rmSync(this.#socketPath, { force: true });
   }
 }

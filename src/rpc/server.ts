@@ -1,4 +1,5 @@
-import { createServer, type Server as SocketServer } from 'node:net';
+import { createServer, type Server as SocketServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Server,
   ServerCredentials,
@@ -36,11 +37,14 @@ export class RpcServer {
   readonly #server = new Server({ 'grpc.max_receive_message_length': 1024 * 1024 });
   readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   readonly #sockets: SocketServer;
+  readonly #connections = new Set<Socket>();
 
   /** @throws Error when a method of the service has no handler, or a handler no method */
   constructor(service: ServiceDefinition, handlers: Handlers) {
     this.#server.addService(service, implementation(service, handlers));
     this.#sockets = createServer((socket) => {
+      this.#connections.add(socket);
+      socket.on('close', () => this.#connections.delete(socket));
       socket.on('error', () => socket.destroy());
       this.#injector.injectConnection(socket);
     });
@@ -57,20 +61,18 @@ export class RpcServer {
   /** Takes no new calls, gives those under way a moment, then cancels them. */
   async stop(): Promise<void> {
     this.#sockets.close();
+    // A connection closes when its last call has ended. gRPC itself waits for none that was injected.
     this.#injector.drain(DRAIN_MS);
-    await new Promise<void>((resolve) => {
-      const alarm = setTimeout(() => {
-        this.#injector.destroy();
-        this.#server.forceShutdown();
-        resolve();
-      }, DRAIN_MS);
-      this.#server.tryShutdown(() => {
-        clearTimeout(alarm);
-        this.#injector.destroy();
-        resolve();
-      });
-    });
+    await Promise.race([Promise.all([...this.#connections].map(endOf)), sleep(DRAIN_MS, undefined, { ref: false })]);
+    this.#injector.destroy();
+    this.#server.forceShutdown();
   }
+}
+
+async function endOf(socket: Socket): Promise<void> {
+  await new Promise<void>((done) => {
+    socket.once('close', () => done());
+  });
 }
 
 function implementation(service: ServiceDefinition, handlers: Handlers): UntypedServiceImplementation {

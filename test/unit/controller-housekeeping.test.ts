@@ -7,7 +7,7 @@ import { eventually } from '../support/faults-process.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
 
 /** Far less than the time between two rounds that nobody asks for. */
-const SOON_MS = 5_000;
+const SOON_MS = 3_000;
 
 let laboratory: EmbeddedLaboratory;
 let housekeeping: Housekeeping;

@@ -141,6 +141,28 @@ describe('RpcServer and RpcClient', () => {
     await expect(read()).rejects.toMatchObject({ code: 'UNAVAILABLE', message: 'later' });
   });
 
+  test('stop() waits for calls under way', async () => {
+    const { promise, resolve } = Promise.withResolvers<object>();
+    let isCalled = false;
+    await serve({
+      Stat: async () => {
+        isCalled = true;
+        return promise;
+      },
+    });
+    const call = client.call('Stat', {}, { timeoutMs: 60_000 });
+    await until(() => isCalled);
+    let isStopped = false;
+    const stopping = server?.stop().then(() => {
+      isStopped = true;
+    });
+    await sleep(100);
+    expect(isStopped).toBe(false);
+    resolve({});
+    await expect(call).resolves.toBeDefined();
+    await stopping;
+  });
+
   test('stop() cancels what does not end', async () => {
     let seen: CallContext | undefined;
     await serve({
