@@ -7,6 +7,7 @@ export const CONTROLLER_CRASH_POINTS = [
   'create-taken',
   'create-yielded',
   'create-decided',
+  'create-given-up',
   'create-confirmed',
   'delete-released',
   'publish-recorded',

@@ -3,17 +3,18 @@ import { isWithin, type CapacityRange } from '../volumes/capacity.ts';
 import { claimOf } from '../volumes/claim.ts';
 import { formatBytes } from '../volumes/byte-size.ts';
 import { VolumeError } from '../volumes/errors.ts';
-import { settingsOf } from '../volumes/parameters.ts';
-import { placeVolume, type Candidate } from '../volumes/placement.ts';
+import { differenceOf, settingsOf } from '../volumes/parameters.ts';
+import { PARAMETERS } from '../volumes/parameter-table.ts';
+import { placeVolume, type Candidate, type PlacementRequest } from '../volumes/placement.ts';
 import { noPlace } from '../volumes/placement-report.ts';
-import type { ClaimRecord, TargetRecord, VolumeParameters } from '../volumes/records.ts';
+import type { ClaimRecord, NodeRecord, TargetRecord, VolumeParameters } from '../volumes/records.ts';
 import { isConflict, type Versioned } from '../volumes/store.ts';
 import type { TopologyRequirement } from '../volumes/topology.ts';
 import { waitForRecord } from '../volumes/wait-for-record.ts';
 import { crashPoint } from './crash-points.ts';
 import { asWiped, Clearance } from './clearance.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
-import { claimTask, handedTo, isDecided, nodeFor } from './tasks.ts';
+import { claimTask, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
 
 /** A volume as CreateVolume wants it, checked. */
 export interface WantedVolume {
@@ -33,8 +34,8 @@ type Holder = Versioned<TargetRecord>;
  *
  * ```
  * Available ──taken──► Claimed, no task ──decided──► Claimed, task claim ──node──► Claimed, confirmed
- *     ▲                       │ yielded to another target
- *     └───────────────────────┘
+ *     ▲                       │ yielded to another target          │ failed, and another target can be had
+ *     └───────────────────────┘               Released ◄───────────┘
  * ```
  *
  * Each arrow is one compare-and-set, and every call begins with what it finds: so it makes no difference whether a call comes again,
@@ -69,7 +70,7 @@ export class Provisioning {
       requireSame(wanted, elected.value);
       const others = holders.filter((holder) => holder !== elected && !isDecided(holder.value));
       // Whatever has changed meanwhile, the next turn sees it.
-      if (!(await this.#yield(others)) || !(await this.#decide(elected, claim))) continue;
+      if (!(await this.#yield(others)) || !(await this.#decide(elected, claim, wanted))) continue;
       const confirmed = await this.#confirmation(elected.name, claim, patience);
       if (confirmed === undefined) continue;
       crashPoint('create-confirmed');
@@ -81,8 +82,7 @@ export class Provisioning {
   /** Takes the best target there is, if nobody is faster; or waits for one. */
   async #take(wanted: WantedVolume, claim: string, clearance: Clearance): Promise<void> {
     const { store, nowMs } = this.#parts;
-    const settings = settingsOf(wanted.parameters, wanted.mutableParameters);
-    const request = { range: wanted.range, settings, topology: wanted.topology };
+    const request = requestOf(wanted);
     const live = await liveNodes(this.#parts);
     const targets = await store.targets.list();
     const records = targets.map(({ value }) => value);
@@ -106,11 +106,15 @@ export class Provisioning {
     return true;
   }
 
-  /** Has a node claim the target, unless that is under way. False when the record has changed meanwhile. */
-  async #decide({ name, version, value }: Holder, claim: string): Promise<boolean> {
+  /** Has a node claim the target, unless that is under way. False when the record has changed, or was given up. */
+  async #decide({ name, version, value }: Holder, claim: string, wanted: WantedVolume): Promise<boolean> {
     const { task } = value;
     if (value.claim?.confirmed === true || (task !== undefined && task.state !== 'failed')) return true;
     const live = await liveNodes(this.#parts);
+    if (task !== undefined && (await this.#hasAnother(wanted, live))) {
+      if (await this.#update(name, version, givenUp(value, nodeFor(value, live)))) crashPoint('create-given-up');
+      return false;
+    }
     const nodeId = nodeFor(value, live, task?.nodeId) ?? nodeFor(value, live);
     if (nodeId === undefined) {
       throw new VolumeError(
@@ -122,6 +126,12 @@ export class Provisioning {
     const done = await this.#update(name, version, { ...value, task: next });
     if (done) crashPoint('create-decided');
     return done;
+  }
+
+  /** Whether the volume need not be on the target that could not be claimed. */
+  async #hasAnother(wanted: WantedVolume, live: readonly NodeRecord[]): Promise<boolean> {
+    const records = (await this.#parts.store.targets.list()).map(({ value }) => value);
+    return placeVolume(requestOf(wanted), records, live).candidates.length > 0;
   }
 
   /** Waits for the node's word. Undefined when the target turned out to be somebody else's: another one is needed. */
@@ -167,6 +177,22 @@ function elect(holders: readonly Holder[]): Holder {
   return ordered.find(({ value }) => value.claim?.confirmed) ?? ordered.find(({ value }) => isDecided(value)) ?? ordered[0];
 }
 
+/**
+ * A target that could not be claimed, as it is given back. Somebody may have got the claim there all the same, so a node takes it off;
+ * but nothing of ours was written, so nothing is wiped.
+ */
+function givenUp(target: TargetRecord, nodeId: string | undefined): TargetRecord {
+  const { claim } = target;
+  if (claim === undefined) return target;
+  const parameters = { ...claim.parameters, [PARAMETERS.wipe.name]: 'none' };
+  const task = nodeId === undefined ? undefined : wipeTask(claim.claim, nodeId);
+  return { ...target, state: 'Released', reason: target.task?.message ?? '', claim: { ...claim, parameters }, task };
+}
+
+function requestOf({ range, parameters, mutableParameters, topology }: WantedVolume): PlacementRequest {
+  return { range, settings: settingsOf(parameters, mutableParameters), topology };
+}
+
 function newClaim(
   { name, parameters, mutableParameters, labels }: WantedVolume,
   claim: string,
@@ -194,11 +220,9 @@ function requireSame({ name, range, parameters }: WantedVolume, { address, claim
   if (!isWithin(range, claim.capacityBytes)) {
     throw new VolumeError('already-exists', `${exists} with ${formatBytes(claim.capacityBytes)}, which is not what is asked for`);
   }
-  const names = new Set([...Object.keys(parameters), ...Object.keys(claim.parameters)]);
-  const other = [...names].find((key) => parameters[key] !== claim.parameters[key]);
+  const other = differenceOf(claim.parameters, parameters);
   if (other === undefined) return;
-  const [has, asked] = [claim.parameters[other] ?? '', parameters[other] ?? ''];
-  throw new VolumeError('already-exists', `${exists} with ${other} '${has}', not '${asked}' as is asked for`);
+  throw new VolumeError('already-exists', `${exists} with ${other.name} '${other.has}', not '${other.asked}' as is asked for`);
 }
 
 function unfinished(name: string, why: string): VolumeError {

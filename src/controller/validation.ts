@@ -1,6 +1,7 @@
 import type { ValidateVolumeCapabilitiesRequest } from '../csi/messages.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import type { ClaimRecord } from '../volumes/records.ts';
+import { differenceOf } from '../volumes/parameters.ts';
 import { capabilityProblem } from './capabilities.ts';
 import type { FoundVolume } from './find-volume.ts';
 import { givenMutable, givenParameters, staticParameters } from './requests.ts';
@@ -31,6 +32,6 @@ function parametersProblem(
     ...claim.mutableParameters,
     ...givenMutable(mutableParameters).parameters,
   };
-  const other = Object.entries(asked).find(([name, value]) => has[name] !== value);
-  return other === undefined ? undefined : `the volume has ${other[0]} '${has[other[0]] ?? ''}', not '${other[1]}'`;
+  const other = differenceOf(has, asked);
+  return other === undefined ? undefined : `the volume has ${other.name} '${other.has}', not '${other.asked}'`;
 }

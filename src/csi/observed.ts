@@ -66,10 +66,14 @@ function isDetailed(logger: Logger): boolean {
   return logger.level === 'debug' || logger.level === 'trace';
 }
 
+/** Nothing that passes the check is longer; what does not is told of all the same. */
+const FIELD_LENGTH_MAX = 256;
+
 /** The fields of a log line that a request has, whatever its type. */
 function aboutWhat(request: Message): LogFields {
   const { volumeId, nodeId, name } = request as { volumeId?: string; nodeId?: string; name?: string };
-  return { ...(volumeId || name ? { volume: volumeId || name } : {}), ...(nodeId ? { node: nodeId } : {}) };
+  const volume = (volumeId || name)?.slice(0, FIELD_LENGTH_MAX);
+  return { ...(volume ? { volume } : {}), ...(nodeId ? { node: nodeId.slice(0, FIELD_LENGTH_MAX) } : {}) };
 }
 
 /** What the caller saw: when it did not wait for the answer, that. */

@@ -8,15 +8,18 @@ export interface CapacityRange {
 }
 
 /**
- * Checks a request's two numbers.
- * @throws VolumeError `invalid-argument` when one is negative or beyond what can be counted, `out-of-range` when no size is
- * between them
+ * Checks a request's two numbers. What is beyond 2^53 - 1, and so not counted exactly, is beyond every disk: it can't be required,
+ * and as a limit it is none.
+ * @throws VolumeError `invalid-argument` when one is negative, `out-of-range` when no size is between them
  */
 export function capacityRange(requiredBytes: number, limitBytes: number): CapacityRange {
   for (const [name, value] of Object.entries({ required_bytes: requiredBytes, limit_bytes: limitBytes })) {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new VolumeError('invalid-argument', `cannot use ${name} ${value}: give a number of bytes from 0 to 2^53 - 1`);
+    if (!Number.isInteger(value) || value < 0) {
+      throw new VolumeError('invalid-argument', `cannot use ${name} ${value}: give a whole number of bytes from 0`);
     }
+  }
+  if (requiredBytes > Number.MAX_SAFE_INTEGER) {
+    throw new VolumeError('out-of-range', `cannot make a volume of ${requiredBytes} bytes: no disk is that large; ask for less`);
   }
   if (limitBytes !== 0 && requiredBytes > limitBytes) {
     throw new VolumeError(
@@ -24,7 +27,7 @@ export function capacityRange(requiredBytes: number, limitBytes: number): Capaci
       `cannot make a volume of at least ${formatBytes(requiredBytes)} and at most ${formatBytes(limitBytes)}: no size is both`,
     );
   }
-  return { requiredBytes, limitBytes };
+  return { requiredBytes, limitBytes: Math.min(limitBytes, Number.MAX_SAFE_INTEGER) };
 }
 
 /**

@@ -59,6 +59,20 @@ export function settingsOfVolume(claim: Pick<ClaimRecord, 'parameters' | 'mutabl
   return settingsOf(claim.parameters, claim.mutableParameters);
 }
 
+/** A parameter that is not what it is asked to be. */
+export interface ParameterDifference {
+  readonly name: string;
+  readonly has: string;
+  readonly asked: string;
+}
+
+/** The first of the asked parameters that a volume has not so; as in settingsOf, what its record does not mention has its default. */
+export function differenceOf(has: VolumeParameters, asked: VolumeParameters): ParameterDifference | undefined {
+  const defaults = new Map(Object.values(PARAMETERS).map(({ name, byDefault }) => [name, byDefault]));
+  const all = Object.entries(asked).map(([name, text]) => ({ name, has: has[name] ?? defaults.get(name) ?? '', asked: text }));
+  return all.find((each) => each.has !== each.asked);
+}
+
 /** The parameters that may stand in a place. */
 export function parametersOf(place: ParameterPlace): readonly Parameter<unknown>[] {
   const all: readonly Parameter<unknown>[] = Object.values(PARAMETERS) as readonly Parameter<unknown>[];

@@ -85,6 +85,7 @@ describe('a controller that is killed', () => {
         await controller.start(point);
         await freeTargets(lab);
         if (point === 'create-yielded') await plantRivals(lab);
+        if (point === 'create-given-up') for (const node of nodes) node.failures.set('claim e1.0', 'no target answers there');
         await live(controller, lab, nodes);
         expect(controller.deaths).toBe(1);
       } finally {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { withController, READERS, WRITER, type Method } from '../support/controller-service.ts';
 import { NODE_SIZE_BYTES } from '../support/controller-node.ts';
+import { change } from '../../src/volumes/store.ts';
 
 const MIB = 2 ** 20;
 const CAPABILITIES = [WRITER];
@@ -24,6 +25,21 @@ describe('CreateVolume', () => {
     });
   });
 
+  test('takes a parameter for its default that is missing in the record, made by a version that did not know it', async () => {
+    await withController(1, async ({ client, lab }) => {
+      const volumeId = await client.create('a');
+      await change(lab.store.targets, 'e1.0', (target) => {
+        const { maxWaste: _maxWaste, ...parameters } = target.claim!.parameters;
+        return { ...target, claim: { ...target.claim!, parameters } };
+      });
+      expect(await client.create('a')).toBe(volumeId);
+      const asked = { volumeId, volumeCapabilities: CAPABILITIES, parameters: { maxWaste: '100%' } };
+      expect((await client.call('ValidateVolumeCapabilities', asked)).confirmed).not.toBeNull();
+      const other = { name: 'a', volumeCapabilities: CAPABILITIES, parameters: { maxWaste: '50%' } };
+      expect(await client.outcome('CreateVolume', other)).toMatch(/^ALREADY_EXISTS: .*maxWaste '100%', not '50%'/);
+    });
+  });
+
   test('answers with INVALID_ARGUMENT before it looks anything up', async () => {
     await withController(0, async ({ client }) => {
       const base = { name: 'a', volumeCapabilities: CAPABILITIES };
@@ -43,7 +59,7 @@ describe('CreateVolume', () => {
   });
 
   test('answers with OUT_OF_RANGE, RESOURCE_EXHAUSTED or UNAVAILABLE when there is no place', async () => {
-    await withController(1, async ({ client, node }) => {
+    await withController(1, async ({ client, node, lab }) => {
       const sized = (name: string, requiredBytes: number, limitBytes = 0) => ({
         name,
         volumeCapabilities: CAPABILITIES,
@@ -51,6 +67,15 @@ describe('CreateVolume', () => {
       });
       expect(await client.outcome('CreateVolume', sized('a', 2 * MIB, MIB))).toMatch(/^OUT_OF_RANGE: /);
       expect(await client.outcome('CreateVolume', sized('a', 2 * NODE_SIZE_BYTES))).toMatch(/^OUT_OF_RANGE: .*too small/);
+      // All that int64 has: what can't be counted exactly is larger than any disk, and no limit.
+      for (const huge of ['9007199254740993', '9223372036854775807']) {
+        expect(await client.outcome('CreateVolume', sized('a', huge as never))).toMatch(/^OUT_OF_RANGE: .*no disk/);
+        const unlimited = sized('huge', MIB, huge as never);
+        expect(await client.outcome('CreateVolume', unlimited)).toMatch(/^OK|^RESOURCE_EXHAUSTED/);
+      }
+      expect(await client.outcome('CreateVolume', sized('a', '-9223372036854775808' as never))).toMatch(/^INVALID_ARGUMENT: /);
+      await client.call('DeleteVolume', { volumeId: (await client.volumeIds())[0] });
+      await lab.free(client, 1);
       await client.create('a');
       expect(await client.outcome('CreateVolume', sized('b', MIB))).toMatch(/^RESOURCE_EXHAUSTED: .*1 is taken/);
       await node.fallSilent();
@@ -74,6 +99,23 @@ describe('CreateVolume', () => {
       expect(await client.outcome('CreateVolume', request)).toMatch(/^UNAVAILABLE: .*does not keep config strings; call again$/);
       node.failures.clear();
       expect(await client.create('a')).toMatch(/^e1\.0@/);
+    });
+  });
+
+  test('gives a target up that can’t be claimed when another one can, and leaves its data alone', async () => {
+    await withController(2, async ({ client, node, lab }) => {
+      node.failures.set('claim e1.0', 'no target answers at this address');
+      expect(await client.outcome('CreateVolume', { name: 'a', volumeCapabilities: CAPABILITIES })).toMatch(
+        /^UNAVAILABLE: .*no target answers/,
+      );
+      node.held.add('wipe');
+      expect(await client.create('a')).toMatch(/^e1\.1@/);
+      // Whatever is on it was there before: only the claim is to be taken off, should it have got there.
+      const { state, claim } = (await lab.store.targets.get('e1.0'))!.value;
+      expect([state, claim?.parameters['wipe']]).toEqual(['Released', 'none']);
+      node.held.clear();
+      node.look();
+      await lab.free(client, 1);
     });
   });
 
@@ -364,6 +406,30 @@ describe('GetCapacity', () => {
 });
 
 describe('Controller', () => {
+  test('refuses ids and messages that are too long without a look at them, and takes any text for an id that no volume has', async () => {
+    await withController(0, async ({ client }) => {
+      for (const volumeId of [
+        'e1.0@',
+        '@',
+        'e01.0',
+        'e1.0@ü',
+        '../../etc/passwd',
+        '\u202e\ud83d\ude00',
+        '%00',
+        'e1.0@__proto__',
+      ]) {
+        expect(await client.outcome('ControllerGetVolume', { volumeId })).toMatch(/^NOT_FOUND: /);
+        expect(await client.outcome('DeleteVolume', { volumeId })).toBe('OK');
+      }
+      expect(await client.outcome('DeleteVolume', { volumeId: 'x'.repeat(129) })).toMatch(/^INVALID_ARGUMENT: .*129 bytes/);
+      expect(await client.outcome('DeleteVolume', { volumeId: 'x'.repeat(10 * MIB) })).toMatch(/^RESOURCE_EXHAUSTED: /);
+      const parameters = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`p${index}`, 'x'.repeat(40)]));
+      expect(await client.outcome('CreateVolume', { name: 'a', volumeCapabilities: CAPABILITIES, parameters })).toMatch(
+        /^INVALID_ARGUMENT: .*parameters has \d+ bytes/,
+      );
+    });
+  });
+
   test('answers with UNIMPLEMENTED to what AoE has not', async () => {
     await withController(0, async ({ client }) => {
       for (const method of ['CreateSnapshot', 'DeleteSnapshot', 'ListSnapshots', 'GetSnapshot'] as readonly Method[]) {

@@ -30,8 +30,8 @@ export interface ScriptedNodeOptions {
 export class ScriptedNode {
   /** Config strings on the targets, by address; several nodes may share them. */
   readonly strings: Map<string, string>;
-  /** What a task of this kind ends with, instead of success. */
-  readonly failures = new Map<TargetTask['kind'], string>();
+  /** What a task of this kind, or of this kind on this target (`claim e1.0`), ends with instead of success. */
+  readonly failures = new Map<string, string>();
   /** Kinds of tasks that are not taken up. */
   readonly held = new Set<TargetTask['kind']>();
   /** Tasks carried out, `claim e1.0`. */
@@ -151,7 +151,7 @@ export class ScriptedNode {
   }
 
   #carryOut({ address, claim }: TargetRecord, task: TargetTask): (record: TargetRecord) => TargetRecord {
-    const message = this.failures.get(task.kind);
+    const message = this.failures.get(task.kind) ?? this.failures.get(`${task.kind} ${address}`);
     if (message !== undefined) return (record) => ({ ...record, task: { ...task, state: 'failed', message } });
     if (task.kind === 'fence') return (record) => ({ ...record, task: { ...task, state: 'done' } });
     if (task.kind === 'wipe') {

@@ -68,6 +68,15 @@ describe('csiDefinition()', () => {
     expect(calls).toBe(0);
   });
 
+  test('writes no more of a name into the log than a name may have', async () => {
+    await start({ controller: { DeleteVolume: () => Promise.resolve({}) } });
+    await expect(client.call('DeleteVolume', { volumeId: 'x'.repeat(100_000) }, CALL)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    const line = server.log.find(({ code }) => code === 'INVALID_ARGUMENT');
+    expect(JSON.stringify(line).length).toBeLessThan(1_000);
+  });
+
   test('passes codes of handlers on, and answers INTERNAL when a handler throws anything else', async () => {
     await start({
       controller: {
