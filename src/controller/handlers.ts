@@ -13,7 +13,6 @@ import { formatVolumeId, parseVolumeId, type VolumeId } from '../volumes/volume-
 import { accessModeOf, CONTROLLER_CAPABILITIES, isReaderMode, requireCapabilities } from './capabilities.ts';
 import { Deletion } from './deletion.ts';
 import { expandVolume } from './expansion.ts';
-import { rpcErrorOf } from './failures.ts';
 import { findVolume, noVolume, volumeIdOf, type FoundVolume } from './find-volume.ts';
 import { Health } from './health.ts';
 import { isVolume, listVolumes, paged } from './listing.ts';
@@ -33,34 +32,20 @@ type Request<Name extends keyof ControllerMethods> = ControllerMethods[Name]['re
 export function controllerHandlers(parts: ControllerParts): CsiHandlers<ControllerMethods> {
   const methods = new Methods(parts);
   return {
-    CreateVolume: translated(async (request: Request<'CreateVolume'>, call) => methods.create(request, call)),
-    DeleteVolume: translated(async (request: Request<'DeleteVolume'>) => methods.delete(request)),
-    ControllerPublishVolume: translated(async (request: Request<'ControllerPublishVolume'>, call) =>
-      methods.publish(request, call),
-    ),
-    ControllerUnpublishVolume: translated(async (request: Request<'ControllerUnpublishVolume'>, call) =>
-      methods.unpublish(request, call),
-    ),
-    ValidateVolumeCapabilities: translated(async (request: Request<'ValidateVolumeCapabilities'>) => methods.validate(request)),
-    ListVolumes: translated(async (request: Request<'ListVolumes'>) => methods.list(request)),
-    ControllerGetVolume: translated(async (request: Request<'ControllerGetVolume'>) => methods.get(request)),
-    GetCapacity: translated(async (request: Request<'GetCapacity'>) => methods.capacity(request)),
+    CreateVolume: async (request, call) => methods.create(request, call),
+    DeleteVolume: async (request) => methods.delete(request),
+    ControllerPublishVolume: async (request, call) => methods.publish(request, call),
+    ControllerUnpublishVolume: async (request, call) => methods.unpublish(request, call),
+    ValidateVolumeCapabilities: async (request) => methods.validate(request),
+    ListVolumes: async (request) => methods.list(request),
+    ControllerGetVolume: async (request) => methods.get(request),
+    GetCapacity: async (request) => methods.capacity(request),
     ControllerGetCapabilities: async () =>
       Promise.resolve({ capabilities: CONTROLLER_CAPABILITIES.map((type) => ({ rpc: { type } })) }),
-    ControllerExpandVolume: translated(async (request: Request<'ControllerExpandVolume'>) => methods.expand(request)),
-    ControllerModifyVolume: translated(async (request: Request<'ControllerModifyVolume'>) => methods.modify(request)),
-    ControllerGetVolumeHealth: translated(async (request: Request<'ControllerGetVolumeHealth'>) => methods.health(request)),
-    ControllerListVolumeHealth: translated(async (request: Request<'ControllerListVolumeHealth'>) => methods.listHealth(request)),
-  };
-}
-
-function translated<Q, A>(method: (request: Q, call: CsiCall) => Promise<A>): (request: Q, call: CsiCall) => Promise<A> {
-  return async (request, call) => {
-    try {
-      return await method(request, call);
-    } catch (error) {
-      throw rpcErrorOf(error);
-    }
+    ControllerExpandVolume: async (request) => methods.expand(request),
+    ControllerModifyVolume: async (request) => methods.modify(request),
+    ControllerGetVolumeHealth: async (request) => methods.health(request),
+    ControllerListVolumeHealth: async (request) => methods.listHealth(request),
   };
 }
 

@@ -15,7 +15,8 @@ export interface CsiCall extends CallContext {
  * The methods of a service that a plugin implements, by their names; the others are answered with UNIMPLEMENTED. A request has
  * passed the rules in proto/csi.proto when its handler gets it.
  *
- * Handlers throw RpcError for what the specification has a status code for. Anything else is a bug, and answered with INTERNAL.
+ * Handlers throw VolumeError, or RpcError, for what the specification has a status code for. Anything else is a bug, and answered with
+ * INTERNAL.
  */
 export type CsiHandlers<Methods> = {
   readonly [Name in keyof Methods]?: Methods[Name] extends UnaryMethod<infer Request, infer Response>

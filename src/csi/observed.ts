@@ -6,6 +6,7 @@ import type { Message } from '../rpc/service.ts';
 import { isRpcError, RpcError, type RpcCode } from '../rpc/status.ts';
 import { checkOf } from '../rpc/validation.ts';
 import type { CsiCall } from './handlers.ts';
+import { rpcErrorOf } from './volume-failures.ts';
 
 /** How a call ended. */
 export interface Outcome {
@@ -52,8 +53,8 @@ export function observed(
       if (complaint !== undefined) throw new RpcError('INVALID_ARGUMENT', `${method}: ${complaint}`);
       return await handler(request, { ...context, id, logger: callLogger });
     } catch (error) {
-      failure = error;
-      throw error;
+      failure = rpcErrorOf(error);
+      throw failure;
     } finally {
       const outcome = { path, code: codeOf(failure, context), durationMs: Math.round(performance.now() - startedMs) };
       ended?.(outcome);

@@ -1,8 +1,7 @@
-import type { CsiCall, CsiHandlers } from '../csi/handlers.ts';
+import type { CsiHandlers } from '../csi/handlers.ts';
 import type { NodeMethods, NodeServiceCapabilityRPCType } from '../csi/messages.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { expandVolume } from './expansion.ts';
-import { rpcErrorOf } from './failures.ts';
 import { storageHealth, volumeHealth } from './health.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { NodeService } from './node-service.ts';
@@ -28,7 +27,7 @@ export interface NodeInfo {
 /** CSI Node: refuse, translate, call one service, translate. */
 export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeService): CsiHandlers<NodeMethods> {
   return {
-    NodeStageVolume: answering(async (request, call) => {
+    NodeStageVolume: async (request, call) => {
       const { logger } = call;
       const { volumeId, stagingTargetPath: stagingPath, publishContext, volumeContext } = request;
       const usage = readCapability(request.volumeCapability);
@@ -37,14 +36,14 @@ export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeServ
         logger,
       );
       return {};
-    }),
+    },
 
-    NodeUnstageVolume: answering(async ({ volumeId, stagingTargetPath }, { logger }) => {
+    NodeUnstageVolume: async ({ volumeId, stagingTargetPath }, { logger }) => {
       await service.unstage(volumeId, stagingTargetPath, logger);
       return {};
-    }),
+    },
 
-    NodePublishVolume: answering(async (request, { logger }) => {
+    NodePublishVolume: async (request, { logger }) => {
       const { volumeId, stagingTargetPath: stagingPath, targetPath, readonly: readOnly } = request;
       const usage = readCapability(request.volumeCapability);
       if (stagingPath === '') {
@@ -55,30 +54,30 @@ export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeServ
       }
       await service.publish({ volumeId, stagingPath, targetPath, usage, readOnly }, logger);
       return {};
-    }),
+    },
 
-    NodeUnpublishVolume: answering(async ({ volumeId, targetPath }, { logger }) => {
+    NodeUnpublishVolume: async ({ volumeId, targetPath }, { logger }) => {
       await service.unpublish(volumeId, targetPath, logger);
       return {};
+    },
+
+    NodeGetVolumeStats: async ({ volumeId, volumePath }) => ({
+      usage: await volumeUsage(parts, volumeId, volumePath),
     }),
 
-    NodeGetVolumeStats: answering(async ({ volumeId, volumePath }) => ({
-      usage: await volumeUsage(parts, volumeId, volumePath),
-    })),
-
-    NodeExpandVolume: answering(async ({ volumeId, volumePath: path, capacityRange }, { logger }) => {
+    NodeExpandVolume: async ({ volumeId, volumePath: path, capacityRange }, { logger }) => {
       const { requiredBytes = 0, limitBytes = 0 } = capacityRange ?? {};
       const capacityBytes = await service.lock.run(`volume ${addressOf(volumeId)}`, async () =>
         expandVolume(parts, { volumeId, path, requiredBytes, limitBytes }, logger),
       );
       return { capacityBytes };
+    },
+
+    NodeGetVolumeHealth: async ({ volumeId }) => ({
+      volumeHealth: { volumeId, healthStatuses: await volumeHealth(parts, volumeId) },
     }),
 
-    NodeGetVolumeHealth: answering(async ({ volumeId }) => ({
-      volumeHealth: { volumeId, healthStatuses: await volumeHealth(parts, volumeId) },
-    })),
-
-    NodeGetStorageHealth: answering(async () => ({ backendHealth: await storageHealth(parts) })),
+    NodeGetStorageHealth: async () => ({ backendHealth: await storageHealth(parts) }),
 
     NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
 
@@ -88,18 +87,5 @@ export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeServ
         maxVolumesPerNode: info.volumesMax,
         ...(Object.keys(info.segments).length === 0 ? {} : { accessibleTopology: { segments: info.segments } }),
       }),
-  };
-}
-
-/** A handler whose VolumeErrors carry gRPC's codes. */
-function answering<Request, Response>(
-  handler: (request: Request, call: CsiCall) => Promise<Response>,
-): (request: Request, call: CsiCall) => Promise<Response> {
-  return async (request, call) => {
-    try {
-      return await handler(request, call);
-    } catch (error) {
-      throw rpcErrorOf(error);
-    }
   };
 }

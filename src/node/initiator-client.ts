@@ -16,7 +16,7 @@ import {
 import type { InterfaceState, TargetReport } from '../initiator/messages.ts';
 import { RpcClient } from '../rpc/client.ts';
 import { loadService, type Message } from '../rpc/service.ts';
-import { initiatorFailure } from './failures.ts';
+import { initiatorFailure } from './initiator-failure.ts';
 
 /** Questions that the initiator answers by itself. */
 const LOCAL_MS = 10_000;

@@ -1,4 +1,4 @@
-/** Why an operation on volumes did not happen. Each code is one gRPC status (src/csi); the domain itself knows no gRPC. */
+/** Why an operation on volumes did not happen. Each code is one gRPC status (src/csi/volume-failures.ts); the domain itself knows no gRPC. */
 export type VolumeErrorCode =
   /** A field is missing or makes no sense, whatever the state of the world. */
   | 'invalid-argument'

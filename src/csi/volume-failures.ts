@@ -1,7 +1,7 @@
 import { RpcError, type RpcCode } from '../rpc/status.ts';
 import { isVolumeError, type VolumeErrorCode } from '../volumes/errors.ts';
 
-/** What each reason of the domain is called in gRPC; docs/csi.md says what it means for each call. */
+/** The one mapping from what can go wrong with volumes to gRPC; docs/csi.md says what each means for each call. */
 const RPC_CODES: Readonly<Record<VolumeErrorCode, RpcCode>> = {
   'invalid-argument': 'INVALID_ARGUMENT',
   'not-found': 'NOT_FOUND',
