@@ -4,7 +4,7 @@ import { setImmediate as otherWork } from 'node:timers/promises';
 import { VolumeError } from '../volumes/errors.ts';
 import { ConflictError, type Collection, type Versioned } from '../volumes/store.ts';
 import { readFailure, writeFailure } from './disk-failure.ts';
-import { removeDurably, writeDurably } from './durable-file.ts';
+import { removeDurably, writeDurably } from '../system/durable-file.ts';
 import type { FolderWatcher } from './folder-watcher.ts';
 import {
   decodeRecord,

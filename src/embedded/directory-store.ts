@@ -6,7 +6,7 @@ import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import type { Store } from '../volumes/store.ts';
 import { DirectoryCollection, type CollectionParts } from './directory-collection.ts';
 import { systemNameOf } from './disk-failure.ts';
-import { syncFolder, UNFINISHED } from './durable-file.ts';
+import { syncFolder, UNFINISHED } from '../system/durable-file.ts';
 import { FolderWatcher } from './folder-watcher.ts';
 import { StoreLock } from './store-lock.ts';
 

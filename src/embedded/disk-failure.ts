@@ -1,6 +1,6 @@
 import { errnoName } from '../system/errno.ts';
 import { VolumeError } from '../volumes/errors.ts';
-import type { DurableFileError } from './durable-file.ts';
+import type { DurableFileError } from '../system/durable-file.ts';
 
 /** What a person does about the errors of a disk, by the system's name for them. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -13,7 +13,7 @@ import { listenUnix } from '../system/unix-socket.ts';
 import type { Store } from '../volumes/store.ts';
 import { nodeHandlers } from './handlers.ts';
 import { InitiatorClient } from './initiator-client.ts';
-import { bootId as readBootId } from './kernel/boot-id.ts';
+import { bootId as readBootId } from '../system/boot-id.ts';
 import { NodeRecorder } from './node-recorder.ts';
 import { NodeService } from './node-service.ts';
 import { Reporter } from './reporter.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Logger } from '../logging/logger.ts';
 import { isVolumeError, VolumeError } from '../volumes/errors.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
-import { bootId } from './kernel/boot-id.ts';
+import { bootId } from '../system/boot-id.ts';
 import { blockDevice } from './kernel/block-device.ts';
 import { mountTable } from './kernel/mount-table.ts';
 import { mountsAt } from '../system/mountinfo.ts';

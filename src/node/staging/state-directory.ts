@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeDurably, UNFINISHED, writeDurably } from '../../embedded/durable-file.ts';
+import { removeDurably, UNFINISHED, writeDurably } from '../../system/durable-file.ts';
 import { isTargetAddress } from '../../volumes/addresses.ts';
 import { VolumeError } from '../../volumes/errors.ts';
 import { parseStagedVolume, type StagedVolume } from './staged-volume.ts';
