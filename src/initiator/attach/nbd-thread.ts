@@ -1,0 +1,44 @@
+/** Entry of the thread that calls the kernel's NBD driver: see nbd-calls.ts. */
+import { parentPort } from 'node:worker_threads';
+import type { SystemError } from '../../system/errno.ts';
+import { hasIdentifiers, NbdControl } from '../../system/nbd-control.ts';
+import type { NbdCall, NbdCallOutcome, NbdProbe } from './nbd-calls.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('this module runs as a worker thread only');
+
+port.on('message', (call: NbdCall) => port.postMessage(outcomeOf(call)));
+
+function outcomeOf(call: NbdCall): NbdCallOutcome {
+  try {
+    const control = NbdControl.open();
+    try {
+      return { done: true, value: carryOut(control, call) };
+    } finally {
+      control.close();
+    }
+  } catch (error) {
+    const { code, message } = error as Partial<SystemError> & Error;
+    return { done: false, errno: code ?? '', message };
+  }
+}
+
+function carryOut(control: NbdControl, call: NbdCall): NbdProbe | number | undefined {
+  switch (call.op) {
+    case 'probe': {
+      const family = control.family();
+      if (family === undefined) return 'missing';
+      return hasIdentifiers(family) ? 'usable' : 'too-old';
+    }
+    case 'monitor':
+      return control.openMonitor();
+    case 'connect':
+      return control.connect(call.device);
+    case 'reconfigure':
+      control.reconfigure(call.change);
+      return undefined;
+    case 'disconnect':
+      control.disconnect(call.index);
+      return undefined;
+  }
+}
