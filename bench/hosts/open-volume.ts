@@ -27,7 +27,9 @@ export function openVolume(networkInterface: string, shelf: number, slot: number
     detached: () => undefined,
   };
   const options = { eventFd: -1, interfaces: [], chunks: CHUNKS };
-  const silent = { takeCommands: () => undefined, notice: () => undefined };
+  const silent = {
+    ...{ takeCommands: () => undefined, notice: () => undefined, kernelGone: () => undefined, linkDead: () => undefined },
+  };
   const control = EventFd.create();
   const loop = new Loop(options, control, events, silent);
   loop.interfaces.setAllowed(new AllowList([networkInterface]), nowUs());

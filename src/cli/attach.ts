@@ -21,7 +21,7 @@ const HELP = `
 Prints the device. Attaching what is attached already, with the same options, prints its device again.
 
 Examples:
-  aoe-csi attach e10.3                           /dev/loop0, or the path of a unix socket
+  aoe-csi attach e10.3                           /dev/nbd0, /dev/loop0, or the path of a unix socket
   mount "$(aoe-csi attach e10.3)" /mnt
   aoe-csi attach e10.3 --attach nbd-socket       an NBD server for qemu, nbdcopy, fio ...
   aoe-csi attach e10.3 --read-only --timeout 5
@@ -32,7 +32,9 @@ export function attachCommand(): Command {
   return new Command('attach')
     .description('make a target usable as a block device on this machine')
     .argument('<target>', 'address of the target, e<shelf>.<slot>', parseTarget)
-    .addOption(new Option('--attach <backend>', "fuse, nbd-socket or auto (default: the initiator's)").choices(BACKEND_CHOICES))
+    .addOption(
+      new Option('--attach <backend>', "nbd, fuse, nbd-socket or auto (default: the initiator's)").choices(BACKEND_CHOICES),
+    )
     .option('--read-only', 'refuse writes', false)
     .addOption(
       new Option('--dead-seconds <seconds>', 'fail I/O that a silent target has held for so long; 0 holds it for ever')

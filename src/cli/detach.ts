@@ -16,7 +16,8 @@ A device that is mounted or open is left alone. Detaching what is not attached i
 
 Examples:
   aoe-csi detach e10.3
-  aoe-csi detach e10.3 --force       the target is gone for good: fail what waits for it, take the device away
+  aoe-csi detach e10.3 --force       the target is gone for good: fail what waits for it, take the device away. What its
+                                     users have not written yet is lost, and a file system on it ends as after a power failure
 ${EXIT_CODES_HELP}`;
 
 /** `aoe-csi detach e10.3`: takes the device away again. */
@@ -24,7 +25,7 @@ export function detachCommand(): Command {
   return new Command('detach')
     .description('take the device of a target away')
     .argument('<target>', 'address of the target, e<shelf>.<slot>', parseTarget)
-    .option('--force', 'fail the I/O under way, and take the device away from under its users', false)
+    .option('--force', 'fail the I/O under way, and take the device away from under its users, who lose data', false)
     .addOption(timeoutOption('stop waiting for I/O to end after so long', 30))
     .addOption(socketOption())
     .addHelpText('after', HELP)

@@ -22,8 +22,9 @@ interface Options {
 }
 
 const HELP = `
-Runs in the foreground and logs lines of JSON to standard error. SIGTERM and Ctrl-C end it: devices that nobody uses are
-taken away first; those in use fail. SIGUSR2 switches between --log-level and debug.
+Runs in the foreground and logs lines of JSON to standard error. SIGTERM and Ctrl-C end it. Devices of backend nbd stay, hold
+their I/O, and go on with the next initiator that has the same run directory. Of the others those that nobody uses are taken
+away first, and those in use fail. SIGUSR2 switches between --log-level and debug.
 
 Examples:
   aoe-csi initiator --interfaces eth1
@@ -51,7 +52,10 @@ export function initiatorCommand(): Command {
       ),
     )
     .addOption(
-      new Option('--attach <backend>', 'how volumes become devices: fuse (a loop device), nbd-socket (a unix socket), or auto')
+      new Option(
+        '--attach <backend>',
+        'how volumes become devices: nbd (the kernel), fuse (a loop device), nbd-socket (a unix socket), or auto',
+      )
         .env('AOE_CSI_ATTACH')
         .choices(BACKEND_CHOICES)
         .default('auto'),

@@ -54,7 +54,7 @@ async function run({ socket, json, paths, counters }: Options): Promise<void> {
 
 /** Also what `discover` prints. */
 export function formatTargets(targets: readonly TargetReport[], attachments: readonly AttachmentMessage[]): string {
-  const devices = new Map(attachments.map(({ name, device }) => [name, device]));
+  const attached = new Map(attachments.map((attachment) => [attachment.name, attachment]));
   const columns = [
     { heading: 'TARGET' },
     { heading: 'SIZE', right: true },
@@ -70,10 +70,15 @@ export function formatTargets(targets: readonly TargetReport[], attachments: rea
       formatSize(target.sectors),
       [...new Set(target.paths.map((path) => path.interface))].join(','),
       String(Math.max(0, ...target.paths.map((path) => path.payloadBytes))),
-      target.reason === '' ? target.state : `${target.state} (${target.reason})`,
-      devices.get(target.name) ?? '',
+      formatState(target, attached.get(target.name)?.link ?? ''),
+      attached.get(target.name)?.device ?? '',
     ]);
   return formatTable(columns, rows);
+}
+
+function formatState({ state, reason }: TargetReport, link: string): string {
+  const reasons = [reason, link === '' ? '' : `the device ${link}`].filter((text) => text !== '');
+  return reasons.length === 0 ? state : `${state} (${reasons.join('; ')})`;
 }
 
 /** A report for JSON: bytes become base64. */

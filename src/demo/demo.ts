@@ -45,7 +45,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
 
 async function live(run: DemoRun, options: DemoOptions, narrator: Narrator, signal: AbortSignal): Promise<boolean> {
   const startedMs = performance.now();
-  const obstacle = new FuseBackend(run.folder, () => undefined).unavailable();
+  const obstacle = await new FuseBackend(run.folder, () => undefined).unavailable();
   if (obstacle !== undefined) narrator.say(`no file system in this demo, nbdcopy instead: ${obstacle}`);
   const laboratory = await Laboratory.build(run, options, obstacle === undefined ? 'fuse' : 'nbd-socket', narrator);
   const living = obstacle === undefined ? liveWithFileSystem(laboratory, signal) : liveOnSocket(laboratory, signal);

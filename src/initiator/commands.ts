@@ -14,6 +14,8 @@ import {
 } from '../aoe/constants.ts';
 import type { CommandAnswer, TargetCommand } from '../aoe/target-commands.ts';
 import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
+import { transmissionFlags } from '../nbd/export.ts';
+import { closeFd } from '../system/unix-socket.ts';
 import { AllowList } from './allow-list.ts';
 import type { Loop } from './loop.ts';
 import type {
@@ -134,6 +136,18 @@ export class Commands implements EngineEvents {
       case 'detach':
         this.#detach(loop, id, command.name, command.force, nowUs);
         return undefined;
+      case 'serveKernel':
+        return this.#serveKernel(loop, command.name, command.fd, command.connection);
+      case 'hangUp': {
+        const connection = loop.front.connections.find((each) => each?.kernelId === command.connection);
+        if (connection !== undefined) loop.front.close(connection);
+        return { op: 'done' };
+      }
+      case 'watchLinks':
+        loop.watchLinks(command.fd);
+        return { op: 'done' };
+      case 'grow':
+        return this.#grow(command.name);
       case 'listAttachments':
         return { op: 'attachments', attachments: [...this.#attachments.values()].map(report) };
       case 'modify':
@@ -177,6 +191,25 @@ export class Commands implements EngineEvents {
     if (listener !== undefined) loop.front.shutdown(listener);
     attachment.listener = undefined;
     loop.engine.detach(volume, force, nowUs);
+  }
+
+  #serveKernel(loop: Loop, name: string, fd: number, connection: number): Reply {
+    const attachment = this.#attachments.get(name);
+    if (attachment?.listener === undefined) {
+      closeFd(fd);
+      throw failure('not-found', `${name} is not attached`);
+    }
+    const served = loop.front.serveKernel(attachment.listener, fd, connection);
+    if (typeof served === 'string') throw failure('busy', `${name} can't be served to the kernel yet: ${served}`);
+    return { op: 'serving', flags: transmissionFlags(attachment.volume), payloadBytesMax: served.session.payloadBytesMax };
+  }
+
+  #grow(name: string): Reply {
+    const attachment = this.#attachments.get(name);
+    if (attachment === undefined) throw failure('not-found', `${name} is not attached`);
+    const { volume } = attachment;
+    volume.sectors = Math.max(volume.sectors, volume.target.identity?.sectors ?? 0);
+    return { op: 'attached', attachment: report(attachment) };
   }
 
   #modify(loop: Loop, name: string, modify: ModifyRequest, nowUs: number): void {
@@ -263,6 +296,8 @@ function report({ volume, request, listener }: Attachment): AttachmentReport {
   return {
     name: volume.name,
     sectors: volume.sectors,
+    serial: target.identity?.serial ?? '',
+    model: target.identity?.model ?? '',
     readOnly: volume.readOnly,
     canTrim: volume.canTrim,
     socketPath: request.socketPath,

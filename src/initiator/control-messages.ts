@@ -29,6 +29,13 @@ export interface AttachmentMessage extends AttachmentReport {
   readonly deadSeconds: number;
   readonly maxOutstanding: number;
   readonly interfaces: readonly string[];
+  /** Why its device waits for this initiator; '' when it does not. */
+  readonly link: string;
+}
+
+export interface GrowRequestMessage {
+  readonly shelf: number;
+  readonly slot: number;
 }
 
 export interface AttachResponse {

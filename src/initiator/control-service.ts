@@ -14,6 +14,7 @@ import type {
   DetachResponse,
   ErrorsRequest,
   EventMessage,
+  GrowRequestMessage,
   InterfacesResponse,
   ListAttachmentsResponse,
   ListTargetsResponse,
@@ -59,6 +60,7 @@ export class ControlService {
     ListTargets: answering(async () => this.#listTargets()),
     Attach: answering(async (request, context) => this.#attach(request as AttachRequestMessage, context)),
     Detach: answering(async (request, context) => this.#detach(request as DetachRequestMessage, context)),
+    Grow: answering(async (request, context) => this.#grow(request as GrowRequestMessage, context)),
     ListAttachments: answering(async () => this.#listAttachments()),
     Modify: answering(async (request, context) => this.#modify(request as ModifyRequestMessage, context)),
     ConfigString: answering(async (request, context) => this.#configString(request as ConfigStringRequestMessage, context)),
@@ -97,6 +99,11 @@ export class ControlService {
   async #detach(request: DetachRequestMessage, context: CallContext): Promise<DetachResponse> {
     requireAddress(request.shelf, request.slot);
     return this.#options.attachments.detach(request, beforeDeadline(context));
+  }
+
+  async #grow(request: GrowRequestMessage, context: CallContext): Promise<AttachResponse> {
+    requireAddress(request.shelf, request.slot);
+    return this.#options.attachments.grow(request, beforeDeadline(context));
   }
 
   async #listAttachments(): Promise<ListAttachmentsResponse> {

@@ -7,6 +7,7 @@ import { listenUnix } from '../system/unix-socket.ts';
 import { AttachService } from './attach/attach-service.ts';
 import type { BackendChoice } from './attach/backend.ts';
 import { FuseBackend } from './attach/fuse.ts';
+import { NbdBackend } from './attach/nbd.ts';
 import { NbdSocketBackend } from './attach/nbd-socket.ts';
 import { chooseBackend } from './attach/choice.ts';
 import { CONTROL_PROTO, CONTROL_SERVICE } from './control-messages.ts';
@@ -52,6 +53,7 @@ interface Parts {
   readonly control: ControlService;
   readonly server: RpcServer;
   readonly events: EventLog;
+  readonly nbd: NbdBackend;
 }
 
 /** The initiator: its data path, its control service, and what lies between. */
@@ -70,20 +72,29 @@ export class Initiator {
     mkdirSync(dirname(options.socketPath), { recursive: true });
     const events = new EventLog();
     const notice = noticeTo(events, logger);
-    const backends = [new FuseBackend(directory.fuse, (name, text) => notice('dead', name, text)), new NbdSocketBackend()];
-    const { backend, note } = chooseBackend(backends, options.backend);
+    const nbd = new NbdBackend(directory.kernel, notice);
+    const fuse = new FuseBackend(directory.fuse, (name, text) => notice('dead', name, text));
+    const backends = [nbd, fuse, new NbdSocketBackend()];
+    const { backend, note } = await chooseBackend(backends, options.backend);
     logger.info(note === '' ? `attach backend ${backend.name}` : note);
     // The socket comes first: it is what keeps a second initiator from touching anything of the first one's.
     const fd = listenUnix(options.socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
+    await directory.lock();
     for (const each of backends) for (const done of await each.removeLeftovers()) logger.warn(done);
-    const dataPath = new DataPath(options, { notice, failed });
+    const dataPath = new DataPath(options, {
+      ...{ notice, failed },
+      kernelGone: (connection, goodbye) => nbd.kernelGone(connection, goodbye),
+      linkDead: (index) => nbd.linkDead(index),
+    });
+    nbd.use(dataPath);
     const socketPath = (name: string): string => directory.nbdSocket(name);
-    const attachments = new AttachService({ dataPath, backends, defaultBackend: options.backend, socketPath });
+    const attachments = new AttachService({ dataPath, backends, defaultBackend: options.backend, socketPath, notice });
+    attachments.takeUpSurvivors();
     const control = new ControlService({ ...options, dataPath, attachments, events });
     const server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), control.handlers);
     await server.serve(fd);
     logger.info(`control service on ${options.socketPath}`);
-    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events }, logger);
+    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events, nbd }, logger);
   }
 
   private constructor(socketPath: string, parts: Parts, logger: Logger) {
@@ -97,15 +108,19 @@ export class Initiator {
     await this.#parts.control.setInterfaces(patterns);
   }
 
-  /** Takes no more calls, takes away the devices that nobody uses, and ends. Those in use fail from then on; the log names them. */
+  /**
+   * Takes no more calls, takes away the devices that nobody uses, and ends. The kernel's NBD devices stay and hold their I/O; others
+   * in use fail from then on. The log names them.
+   */
   async stop(): Promise<void> {
-    const { server, attachments, dataPath, events } = this.#parts;
+    const { server, attachments, dataPath, events, nbd } = this.#parts;
     rmSync(this.#socketPath, { force: true });
     events.close();
     await server.stop();
     for (const left of await attachments.detachUnused(AbortSignal.timeout(STOP_MS))) {
-      this.#logger.warn(`${left}: its I/O fails from now on; what is left of it is removed by the next start`);
+      this.#logger.warn(left);
     }
+    nbd.stop();
     await dataPath.stop();
   }
 }

@@ -5,6 +5,10 @@ import type { Command, CommandMessage, Failure, FailureCode, Reply, WorkerMessag
 /** What the data path reports on its own: log lines, and the errors stream. */
 export interface DataPathEvents {
   notice(kind: string, target: string, text: string): void;
+  /** A connection made with `serveKernel` has ended; with `goodbye` when the kernel has said that it will not come back. */
+  readonly kernelGone?: (connection: number, goodbye: boolean) => void;
+  /** The socket of the kernel's device /dev/nbd<index> is dead. */
+  readonly linkDead?: (index: number) => void;
   /** The thread has ended without being asked to. Nothing works any more. */
   failed(error: Error): void;
 }
@@ -74,10 +78,23 @@ export class DataPath {
   }
 
   #received(message: WorkerMessage): void {
-    if (message.type === 'notice') {
-      this.#events.notice(message.kind, message.target, message.text);
-      return;
+    switch (message.type) {
+      case 'notice':
+        this.#events.notice(message.kind, message.target, message.text);
+        return;
+      case 'kernelGone':
+        this.#events.kernelGone?.(message.connection, message.goodbye);
+        return;
+      case 'linkDead':
+        this.#events.linkDead?.(message.index);
+        return;
+      case 'reply':
+      case 'failure':
+        this.#answered(message);
     }
+  }
+
+  #answered(message: Extract<WorkerMessage, { type: 'reply' | 'failure' }>): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (message.type === 'reply') pending?.resolve(message.reply);

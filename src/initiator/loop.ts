@@ -7,11 +7,12 @@ import { claimAbstractName } from '../system/abstract-lock.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../system/constants.ts';
 import { Epoll } from '../system/epoll.ts';
 import type { EventFd } from '../system/eventfd.ts';
+import { NbdLinkMonitor } from '../system/nbd-control.ts';
 import { closeFd } from '../system/unix-socket.ts';
 import { nowUs } from '../time/clock.ts';
 import { Interfaces, type PortWatcher } from './interfaces.ts';
 import { mapDataPathMemory, type DataPathMemory } from './memory.ts';
-import { NbdFront, type Connection, type FrontWatcher, type Listener } from './nbd-front.ts';
+import { NbdFront, NOT_KERNEL, type Connection, type FrontWatcher, type Listener } from './nbd-front.ts';
 import { PORT_BLOCKED, PORT_DOWN, PORT_GONE, PORT_OK, PORT_TOO_LONG, type PortDriver, type PortOutcome } from './port-driver.ts';
 import { RECEIVE_FRAMES } from './receive-ring.ts';
 import type { WorkerOptions } from './messages.ts';
@@ -32,12 +33,17 @@ const TOKEN_MONITOR = 1;
 const TOKEN_PORT = 2;
 const TOKEN_LISTENER = 3;
 const TOKEN_CONNECTION = 4;
+const TOKEN_LINKS = 5;
 
 /** Takes the commands that wait for the data path. */
 export interface CommandSource {
   /** Commands have been posted. */
   takeCommands(nowUs: number): void;
   notice(kind: 'interface' | 'nbd', target: string, text: string): void;
+  /** A connection to the kernel has ended; with `goodbye` when the kernel has said that it will not come back. */
+  kernelGone(connection: number, goodbye: boolean): void;
+  /** The kernel says that the socket of its device /dev/nbd<index> is dead. */
+  linkDead(index: number): void;
 }
 
 /**
@@ -58,6 +64,7 @@ export class Loop implements PortWatcher, FrontWatcher {
   readonly #tagClaim: number;
   readonly #retryUs: number[] = [];
   #nowUs = nowUs();
+  #links: NbdLinkMonitor | undefined;
 
   constructor(options: WorkerOptions, control: EventFd, events: EngineEvents, source: CommandSource) {
     this.#source = source;
@@ -132,6 +139,14 @@ export class Loop implements PortWatcher, FrontWatcher {
 
   disconnected(connection: Connection): void {
     this.#epoll.remove(connection.fd);
+    if (connection.kernelId !== NOT_KERNEL) this.#source.kernelGone(connection.kernelId, connection.session.saidGoodbye);
+  }
+
+  /** Hears of NBD devices whose socket has died. `fd` belongs to the loop from now on. */
+  watchLinks(fd: number): void {
+    this.#links?.close();
+    this.#links = new NbdLinkMonitor(fd);
+    this.#epoll.add(fd, EPOLLIN, TOKEN_LINKS << TOKEN_SHIFT);
   }
 
   interestChanged(connection: Connection): void {
@@ -160,6 +175,9 @@ export class Loop implements PortWatcher, FrontWatcher {
         return;
       case TOKEN_MONITOR:
         this.interfaces.readChanges(this.#nowUs);
+        return;
+      case TOKEN_LINKS:
+        for (const index of this.#links?.read() ?? []) this.#source.linkDead(index);
         return;
       case TOKEN_PORT:
         this.#receiveFrames(slot, events);

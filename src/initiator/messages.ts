@@ -30,6 +30,17 @@ export type Command =
   /** Ends an attach that has not succeeded, or a volume; `force` fails what is under way. */
   | { readonly op: 'detach'; readonly name: string; readonly force: boolean }
   | { readonly op: 'listAttachments' }
+  /**
+   * Serves an attached volume to the kernel, over a connected socket that becomes the data path's own. `connection` is a new number,
+   * by which its end is told.
+   */
+  | { readonly op: 'serveKernel'; readonly name: string; readonly fd: number; readonly connection: number }
+  /** Ends such a connection; well when it has ended already. */
+  | { readonly op: 'hangUp'; readonly connection: number }
+  /** Tells of NBD devices whose socket has died: `fd` as NbdControl.openMonitor makes it. */
+  | { readonly op: 'watchLinks'; readonly fd: number }
+  /** Lets the volume be as large as its target has become. It never becomes smaller. */
+  | { readonly op: 'grow'; readonly name: string }
   /** Changes what may be changed while a volume is in use. */
   | { readonly op: 'modify'; readonly name: string; readonly modify: ModifyRequest }
   /** The target's config string. */
@@ -121,6 +132,8 @@ export interface TargetReport {
 export interface AttachmentReport {
   readonly name: string;
   readonly sectors: number;
+  readonly serial: string;
+  readonly model: string;
   readonly readOnly: boolean;
   readonly canTrim: boolean;
   readonly socketPath: string;
@@ -144,6 +157,8 @@ export type Reply =
   | { readonly op: 'interfaces'; readonly interfaces: readonly InterfaceState[] }
   | { readonly op: 'targets'; readonly targets: readonly TargetReport[] }
   | { readonly op: 'attached'; readonly attachment: AttachmentReport }
+  /** `flags`: what the volume can do, as NBD's transmission flags; `payloadBytesMax`: the largest read or write that it takes. */
+  | { readonly op: 'serving'; readonly flags: number; readonly payloadBytesMax: number }
   | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
   /** `error`: AoE error code of the answer, 0 when it did what was asked; `string` is what stands on the target now. */
   | { readonly op: 'config'; readonly error: number; readonly string: Uint8Array }
@@ -160,6 +175,9 @@ export interface CommandMessage {
 export type WorkerMessage =
   | { readonly type: 'reply'; readonly id: number; readonly reply: Reply }
   | { readonly type: 'failure'; readonly id: number; readonly failure: Failure }
+  /** A connection to the kernel has ended; with `goodbye` when the kernel has said that it will not come back. */
+  | { readonly type: 'kernelGone'; readonly connection: number; readonly goodbye: boolean }
+  | { readonly type: 'linkDead'; readonly index: number }
   | { readonly type: 'notice'; readonly kind: NoticeKind | 'interface' | 'nbd'; readonly target: string; readonly text: string };
 
 /** What the worker is started with. */

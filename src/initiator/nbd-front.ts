@@ -10,7 +10,7 @@ import { NbdSession } from '../nbd/session.ts';
 import { EAGAIN } from '../system/errno.ts';
 import { setSendBuffer } from '../system/socket-options.ts';
 import { StreamIo } from '../system/stream-io.ts';
-import { acceptUnix, closeFd, listenUnix } from '../system/unix-socket.ts';
+import { acceptUnix, closeFd, hangUp, listenUnix } from '../system/unix-socket.ts';
 import { CONNECTIONS_MAX, STREAM_RANGES_MAX, type DataPathMemory } from './memory.ts';
 
 /** Room for a few large replies in a socket, so that a slow client does not stop the loop's turn at every 200 KiB. */
@@ -20,6 +20,8 @@ const SHARE_OF_CHUNKS = 4;
 /** As many as may be open: a burst of clients finds room. */
 const BACKLOG = CONNECTIONS_MAX;
 const SOCKET_MODE = 0o600;
+/** Of a connection that a client has made, rather than one that the kernel was given. */
+export const NOT_KERNEL = 0;
 /** Receives from one connection before others have their turn. */
 const RECEIVES_PER_TURN = 4;
 
@@ -41,6 +43,8 @@ export class Listener implements ExportDirectory {
   readonly fd: number;
   readonly slot: number;
   connections = 0;
+  /** The kernel's last connection while the volume still works on what was asked for over it. */
+  leaving: NbdSession | undefined = undefined;
 
   constructor(volume: Volume, path: string, slot: number) {
     this.volume = volume;
@@ -64,17 +68,20 @@ export class Connection {
   readonly fd: number;
   /** Its place in the table, and so its staging memory. */
   readonly slot: number;
+  /** The number under which its end is told, when the kernel is the client; else NOT_KERNEL. */
+  readonly kernelId: number;
   /** The socket took less than there is; the loop watches for room. */
   waitsForRoom = false;
   /** The session has no memory for more requests now; the loop does not watch for them, or it would spin. */
   waitsForMemory = false;
   closed = false;
 
-  constructor(session: NbdSession, listener: Listener, fd: number, slot: number) {
+  constructor(session: NbdSession, listener: Listener, fd: number, slot: number, kernelId: number) {
     this.session = session;
     this.listener = listener;
     this.fd = fd;
     this.slot = slot;
+    this.kernelId = kernelId;
   }
 }
 
@@ -139,8 +146,28 @@ export class NbdFront {
         }
         continue;
       }
-      this.#connect(listener, fd, slot);
+      this.#connect(listener, fd, slot, NOT_KERNEL);
     }
+  }
+
+  /**
+   * Serves the kernel over a socket whose other end it will be given: it speaks without negotiation. The descriptor is ours from now on.
+   *
+   * What was asked for over a connection before and has not ended must end first: the kernel asks for all of it again, and an answer
+   * to the repeated request must not be followed by a write of the first one.
+   * @returns the connection, or what it has to wait for, as a sentence
+   */
+  serveKernel(listener: Listener, fd: number, kernelId: number): Connection | string {
+    const waiting = listener.leaving?.inFlight ?? 0;
+    const slot = this.#freeSlot();
+    if (waiting > 0 || slot < 0) {
+      closeFd(fd);
+      return waiting > 0
+        ? `${String(waiting)} requests of the connection before are still under way`
+        : `there are ${String(CONNECTIONS_MAX)} NBD connections already`;
+    }
+    listener.leaving = undefined;
+    return this.#connect(listener, fd, slot, kernelId);
   }
 
   /** Takes what a client has sent, as far as there is memory for it. */
@@ -196,13 +223,16 @@ export class NbdFront {
     if (connection.closed) return;
     connection.closed = true;
     this.#watcher.disconnected(connection);
+    // The kernel must see the end even if somebody had a copy of the descriptor.
+    if (connection.kernelId !== NOT_KERNEL) hangUp(connection.fd);
     closeFd(connection.fd);
     connection.session.peerClosed();
     connection.listener.connections--;
+    if (connection.kernelId !== NOT_KERNEL) connection.listener.leaving = connection.session;
     this.connections[connection.slot] = undefined;
   }
 
-  #connect(listener: Listener, fd: number, slot: number): void {
+  #connect(listener: Listener, fd: number, slot: number, kernelId: number): Connection {
     setSendBuffer(fd, SEND_BUFFER_BYTES);
     const { arena, stagings } = this.#memory;
     const session = new NbdSession({
@@ -210,7 +240,7 @@ export class NbdFront {
       chunks: this.#chunks,
       requests: this.#requests,
       stagingOffset: stagings[slot],
-      directory: listener,
+      ...(kernelId === NOT_KERNEL ? { directory: listener } : { device: listener.volume }),
       chunksMax: Math.ceil(this.#chunks.capacity / SHARE_OF_CHUNKS),
       counters: this.counters,
       log: (event) => {
@@ -218,11 +248,12 @@ export class NbdFront {
           this.#watcher.notice(listener.volume.name, `NBD connection dropped: ${event.detail}`);
       },
     });
-    const connection = new Connection(session, listener, fd, slot);
+    const connection = new Connection(session, listener, fd, slot, kernelId);
     this.connections[slot] = connection;
     listener.connections++;
     this.#watcher.connected(connection);
     this.send(connection);
+    return connection;
   }
 
   #freeSlot(): number {

@@ -1,5 +1,7 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { lockExclusively } from '../system/file-io.ts';
+import { waitUntil } from '../system/waiting.ts';
 
 /** sockaddr_un holds 108 bytes, the last of which ends the path. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -7,6 +9,9 @@ const SOCKET_PATH_BYTES_MAX = 107;
 const LONGEST_NAME = 'nbd/e65534.254.sock';
 const PRIVATE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
+const LOCK_MODE = 0o600;
+/** One that was killed needs a moment to be dead. */
+const LOCK_MS = 10_000;
 
 /** Where a daemon keeps sockets and mount points. Holds nothing that must survive a reboot: best on a tmpfs. */
 export class RunDirectory {
@@ -32,12 +37,31 @@ export class RunDirectory {
         `the run directory ${path} can't be used: others may write to it; name a folder of its own with --run-directory`,
       );
     }
-    for (const folder of ['nbd', 'fuse']) mkdirSync(join(this.path, folder), { recursive: true, mode: PRIVATE });
+    for (const folder of ['nbd', 'fuse', 'kernel']) mkdirSync(join(this.path, folder), { recursive: true, mode: PRIVATE });
+  }
+
+  /**
+   * Makes sure that no other initiator has this directory, from now on until this process is dead: the kernel takes the lock back when
+   * the last of its threads has gone, and not before.
+   * @throws Error when another one has it
+   */
+  async lock(): Promise<void> {
+    const fd = openSync(join(this.path, 'lock'), 'a', LOCK_MODE);
+    if (await waitUntil(() => lockExclusively(fd) === 0, LOCK_MS)) return;
+    closeSync(fd);
+    throw new Error(
+      `the run directory ${this.path} belongs to another initiator that runs; stop that one, or name another with --run-directory`,
+    );
   }
 
   /** The unix socket of a volume's NBD server. */
   nbdSocket(name: string): string {
     return join(this.path, 'nbd', `${name}.sock`);
+  }
+
+  /** What must be known of the kernel's NBD devices, which outlive this process. */
+  get kernel(): string {
+    return join(this.path, 'kernel');
   }
 
   /** Mount points of the fuse backend, and what it must remember. */

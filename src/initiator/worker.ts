@@ -18,6 +18,8 @@ const loop = new Loop(options, new EventFd(options.eventFd), commands, {
     }
   },
   notice: (kind, target, text) => commands.notice(kind, target, text),
+  kernelGone: (connection, goodbye) => port.postMessage({ type: 'kernelGone', connection, goodbye } satisfies WorkerMessage),
+  linkDead: (index) => port.postMessage({ type: 'linkDead', index } satisfies WorkerMessage),
 });
 commands.connect(loop);
 commands.execute(0, { op: 'setInterfaces', patterns: options.interfaces }, nowUs());

@@ -85,6 +85,11 @@ export class NbdSession {
     return this.#closed || this.#phase.over;
   }
 
+  /** The client has said that it is done (DISC), rather than just gone. */
+  get saidGoodbye(): boolean {
+    return this.#transmission?.saidGoodbye ?? false;
+  }
+
   /** A request waits for chunks, requests or room for its reply. */
   get paused(): boolean {
     return this.#transmission?.paused ?? false;

@@ -85,6 +85,10 @@ export class Transmission implements Phase, RequestOwner {
     return (this.#state === 'ending' || this.#shuttingDown) && this.#submitted === 0 && this.#replies.length === 0;
   }
 
+  get saidGoodbye(): boolean {
+    return this.#state === 'ending';
+  }
+
   /** A whole header waits for chunks, requests or room for replies. */
   get paused(): boolean {
     return this.#paused;

@@ -103,6 +103,7 @@ export const socketpair = bind<(domain: number, type: number, protocol: number, 
 export const bindSocket = bind<(fd: Fd, name: Memory, lengthBytes: number) => number>('bind', INT, FD, BUFFER, UINT);
 export const connect = bind<(fd: Fd, name: Memory, lengthBytes: number) => number>('connect', INT, FD, BUFFER, UINT);
 export const listen = bind<(fd: Fd, backlog: number) => number>('listen', INT, FD, INT);
+export const shutdown = bind<(fd: Fd, how: number) => number>('shutdown', INT, FD, INT);
 export const setsockopt = bind<(fd: Fd, level: number, option: number, value: Memory, lengthBytes: number) => number>(
   'setsockopt',
   INT,

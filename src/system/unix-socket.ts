@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { AF_UNIX, LOCK_EX, LOCK_NB, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './constants.ts';
+import { AF_UNIX, LOCK_EX, LOCK_NB, SHUT_RDWR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './constants.ts';
 import { EADDRINUSE, EAGAIN, ECONNREFUSED, EEXIST, ENOENT, SystemError, errnoName } from './errno.ts';
 import {
   accept4,
@@ -14,6 +14,7 @@ import {
   orNegativeErrno,
   orThrow,
   socket,
+  shutdown,
   socketpair,
 } from './libc.ts';
 import { pathAddress } from './unix-address.ts';
@@ -93,6 +94,11 @@ export function socketPair(): [number, number] {
   const pair = Buffer.alloc(8);
   orThrow(socketpair(AF_UNIX, STREAM, 0, pair), 'socketpair', 'make a pair of unix sockets');
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/** Ends a connection in both directions for its peer, whoever else has a copy of the descriptor. Well when it has ended already. */
+export function hangUp(fd: number): void {
+  shutdown(fd, SHUT_RDWR);
 }
 
 /** Closes a descriptor. Closing one twice is a bug that can hit somebody else's: throws SystemError EBADF. */

@@ -49,7 +49,7 @@ describe('aoe-csi', () => {
     [['attach', 'e10'], "'e10' is not a target address; write e<shelf>.<slot>, for example e10.3"],
     [['attach', 'e65535.3'], 'shelf 65535'],
     [['attach', 'e10.3', '--timeout', 'soon'], 'Give seconds, for example 30.'],
-    [['attach', 'e10.3', '--attach', 'iscsi'], 'Allowed choices are auto, nbd-socket, fuse.'],
+    [['attach', 'e10.3', '--attach', 'iscsi'], 'Allowed choices are auto, nbd, fuse, nbd-socket.'],
     [['attach', 'e10.3', '--max-outstanding', '0'], 'Give a whole number from 1.'],
     [['stat', '--foo'], "error: unknown option '--foo'"],
     [['initiator', '--log-level', 'loud'], 'Allowed choices are'],

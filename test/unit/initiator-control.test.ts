@@ -116,22 +116,26 @@ describe('EventLog', () => {
 describe('chooseBackend', () => {
   function backend(name: 'fuse' | 'nbd-socket', obstacle?: string): AttachBackend {
     const fail = async (): Promise<never> => Promise.reject(new Error('not to be called'));
-    return { name, unavailable: () => obstacle, attach: fail, detach: fail, removeLeftovers: fail };
+    const unavailable = async (): Promise<string | undefined> => Promise.resolve(obstacle);
+    return { name, unavailable, attach: fail, detach: fail, removeLeftovers: fail };
   }
 
-  test('takes the first that can be used, and says why not an earlier one, when auto is asked for', () => {
-    const { backend: chosen, note } = chooseBackend([backend('fuse', '/dev/fuse is missing'), backend('nbd-socket')], 'auto');
+  test('takes the first that can be used, and says why not an earlier one, when auto is asked for', async () => {
+    const { backend: chosen, note } = await chooseBackend(
+      [backend('fuse', '/dev/fuse is missing'), backend('nbd-socket')],
+      'auto',
+    );
     expect([chosen.name, note]).toEqual([
       'nbd-socket',
       "attach backend nbd-socket was chosen; fuse can't be used: /dev/fuse is missing",
     ]);
-    expect(chooseBackend([backend('fuse'), backend('nbd-socket')], 'auto').note).toBe('attach backend fuse was chosen');
+    expect((await chooseBackend([backend('fuse'), backend('nbd-socket')], 'auto')).note).toBe('attach backend fuse was chosen');
   });
 
-  test('refuses the one that is named, when it cannot be used', () => {
+  test('refuses the one that is named, when it cannot be used', async () => {
     const backends = [backend('fuse', '/dev/fuse is missing; load it'), backend('nbd-socket')];
-    expect(() => chooseBackend(backends, 'fuse')).toThrow("backend fuse can't be used: /dev/fuse is missing; load it");
-    expect(chooseBackend(backends, 'nbd-socket')).toMatchObject({ note: '' });
+    await expect(chooseBackend(backends, 'fuse')).rejects.toThrow("backend fuse can't be used: /dev/fuse is missing; load it");
+    expect(await chooseBackend(backends, 'nbd-socket')).toMatchObject({ note: '' });
   });
 });
 

@@ -7,14 +7,23 @@ import type {
   AttachResponse,
   DetachRequestMessage,
   DetachResponse,
+  GrowRequestMessage,
   ModifyRequestMessage,
 } from '../control-messages.ts';
 import { ask, type CommandTarget } from '../ask.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { AttachmentReport, AttachRequest, ModifyRequest } from '../messages.ts';
 import { differences } from './parameters.ts';
-import { isBackendChoice, BACKEND_CHOICES, type AttachBackend, type BackendChoice, type ServedVolume } from './backend.ts';
+import {
+  isBackendChoice,
+  BACKEND_CHOICES,
+  DeviceError,
+  type AttachBackend,
+  type BackendChoice,
+  type ServedVolume,
+} from './backend.ts';
 import { chooseBackend } from './choice.ts';
+import { Revival } from './revival.ts';
 
 export interface AttachServiceOptions {
   readonly dataPath: CommandTarget;
@@ -24,11 +33,12 @@ export interface AttachServiceOptions {
   readonly defaultBackend: BackendChoice;
   /** Path of the unix socket of a volume's NBD server. */
   socketPath(name: string): string;
+  /** Told what happens to devices that an earlier initiator has left. */
+  readonly notice: (kind: string, target: string, text: string) => void;
 }
 
 /** A volume and the device made of it. */
 interface Attached {
-  readonly request: AttachRequest;
   readonly backend: AttachBackend;
   readonly volume: ServedVolume;
   readonly device: string;
@@ -41,9 +51,27 @@ export class AttachService {
   readonly #attached = new Map<string, Attached>();
   /** Attaches that still wait for their target, to be ended by a detach. */
   readonly #waiting = new Map<string, AbortController>();
+  readonly #revival: Revival;
 
   constructor(options: AttachServiceOptions) {
     this.#options = options;
+    this.#revival = new Revival(options.dataPath, options.notice);
+  }
+
+  /** Takes up the devices that an earlier initiator has left alive. They are attached from now on; each is connected when it can be. */
+  takeUpSurvivors(): void {
+    for (const backend of this.#options.backends) {
+      for (const survivor of backend.lasting?.survivors() ?? []) {
+        const { volume, device } = survivor;
+        this.#attached.set(volume.name, { backend, volume, device });
+        if (backend.lasting !== undefined) this.#revival.begin(survivor, backend.lasting);
+        this.#options.notice(
+          'nbd',
+          volume.name,
+          `${device} of ${volume.name} was left by an earlier initiator and is taken up again`,
+        );
+      }
+    }
   }
 
   /**
@@ -58,14 +86,14 @@ export class AttachService {
       const before = this.#attached.get(name);
       const present = before === undefined ? undefined : await this.#find(name);
       if (before !== undefined && present !== undefined) return again(before, present, request, choice);
-      const { backend, note } = chooseBackend(this.#options.backends, choice);
+      const { backend, note } = await chooseBackend(this.#options.backends, choice);
       await this.#requireInterfaces(name);
       const report = await this.#open(name, request, signal);
-      const volume = { name, socketPath: request.socketPath, readOnly: request.readOnly, sectors: report.sectors };
+      const volume = { name, request, sectors: report.sectors, serial: report.serial, model: report.model };
       const device = await this.#makeDevice(backend, volume, signal);
-      const attached = { request, backend, volume, device };
+      const attached = { backend, volume, device };
       this.#attached.set(name, attached);
-      return { attachment: messageOf(report, attached), note };
+      return { attachment: this.#messageOf(report, attached), note };
     });
   }
 
@@ -82,6 +110,7 @@ export class AttachService {
       if (force) await this.#close(name, true, signal);
       else await this.#requireUnused(attached);
       await attached.backend.detach(attached.volume, attached.device, force);
+      await this.#revival.end(name);
       if (!force) await this.#close(name, false, signal);
       this.#attached.delete(name);
       return { note: '' };
@@ -96,23 +125,59 @@ export class AttachService {
       if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
       const modify = settingsOf(message);
       await this.#options.dataPath.execute({ op: 'modify', name, modify });
-      this.#attached.set(name, { ...attached, request: { ...attached.request, ...modify } });
+      const request = { ...attached.volume.request, ...modify };
+      this.#attached.set(name, { ...attached, volume: { ...attached.volume, request } });
+      await attached.backend.lasting?.remember(name, request);
+    });
+  }
+
+  /** Lets a device in use have all of its volume, whose target has grown. @throws RpcError, DataPathError, DeviceError */
+  async grow({ shelf, slot }: GrowRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
+    const name = formatTargetAddress(shelf, slot);
+    return this.#lock.run(name, signal, async () => {
+      const attached = this.#attached.get(name);
+      if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
+      const { lasting } = attached.backend;
+      if (lasting === undefined) {
+        const advice = 'detach it and attach it again';
+        throw new DeviceError(
+          'refused',
+          `devices of backend ${attached.backend.name} can't grow while ${name} is attached; ${advice}`,
+        );
+      }
+      const { attachment: report } = await ask(this.#options.dataPath, { op: 'grow', name }, 'attached');
+      await lasting.grow(name, report.sectors);
+      const grown = { ...attached, volume: { ...attached.volume, sectors: report.sectors } };
+      this.#attached.set(name, grown);
+      return { attachment: this.#messageOf(report, grown), note: '' };
     });
   }
 
   async list(): Promise<AttachmentMessage[]> {
     const { attachments } = await ask(this.#options.dataPath, { op: 'listAttachments' }, 'attachments');
-    return attachments.map((report) => messageOf(report, this.#attached.get(report.name)));
+    const waiting = [...this.#attached.values()].filter(({ volume }) => !attachments.some(({ name }) => name === volume.name));
+    return [
+      ...attachments.map((report) => this.#messageOf(report, this.#attached.get(report.name))),
+      ...waiting.map((attached) => this.#messageOf(absent(attached.volume), attached)),
+    ];
   }
 
-  /** Detaches whatever nobody uses. Returns why the others were left, a sentence each. */
+  /**
+   * Detaches whatever nobody uses and would not go on without us. Returns what is left, a sentence each. A device that goes on is left
+   * also where nobody uses it now: its users may just not have come yet, and must find it and no other one.
+   */
   async detachUnused(signal: AbortSignal): Promise<string[]> {
     const left: string[] = [];
-    for (const { request } of this.#attached.values()) {
+    for (const { backend, volume, device } of this.#attached.values()) {
+      if (backend.lasting !== undefined) {
+        left.push(`${device} of ${volume.name} stays, and holds its I/O until the next initiator takes it up`);
+        continue;
+      }
+      const { shelf, slot } = volume.request;
       try {
-        await this.detach({ shelf: request.shelf, slot: request.slot, force: false }, signal);
+        await this.detach({ shelf, slot, force: false }, signal);
       } catch (error) {
-        left.push((error as Error).message);
+        left.push(`${(error as Error).message}: its I/O fails from now on; what is left of it is removed by the next start`);
       }
     }
     return left;
@@ -193,12 +258,28 @@ export class AttachService {
     return (await this.list()).find((attachment) => attachment.name === name);
   }
 
+  #messageOf(report: AttachmentReport, attached: Attached | undefined): AttachmentMessage {
+    const { request } = attached?.volume ?? {};
+    return {
+      ...report,
+      device: attached?.device ?? '',
+      backend: attached?.backend.name ?? '',
+      deadSeconds: request?.deadSeconds ?? 0,
+      maxOutstanding: request?.maxOutstanding ?? 0,
+      interfaces: request?.interfaces ?? [],
+      link: this.#revival.trouble(report.name) || (attached?.backend.lasting?.trouble(report.name) ?? ''),
+    };
+  }
+
   async #requireUnused({ volume, backend }: Attached): Promise<void> {
     if (backend.name !== 'nbd-socket') return;
     const { connections = 0 } = (await this.#find(volume.name)) ?? {};
     if (connections === 0) return;
     const users = connections === 1 ? 'an NBD connection' : `${connections} NBD connections`;
-    throw new RpcError('ABORTED', `${volume.name} is in use by ${users} to ${volume.socketPath}; end that first, or use force`);
+    throw new RpcError(
+      'ABORTED',
+      `${volume.name} is in use by ${users} to ${volume.request.socketPath}; end that first, or use force`,
+    );
   }
 
   /** Ends the volume. Without force that takes until its I/O has been answered, which may be never. */
@@ -235,7 +316,10 @@ function settingsOf({ deadSeconds, maxOutstanding, interfaces }: Omit<ModifyRequ
 /** The volume is attached already: well, if this is what was asked for. */
 function again(before: Attached, attachment: AttachmentMessage, request: AttachRequest, choice: BackendChoice): AttachResponse {
   const { name, state } = attachment;
-  const different = differences(before.request, request);
+  if (before.backend.lasting?.isLost(name) === true) {
+    throw new RpcError('ABORTED', `${before.device} of ${name} is lost: ${attachment.link}`);
+  }
+  const different = differences(before.volume.request, request);
   if (choice !== 'auto' && choice !== before.backend.name)
     different.push(`through backend ${before.backend.name}, not ${choice}`);
   if (different.length > 0) {
@@ -254,13 +338,11 @@ function givenUp(error: unknown, reason: unknown, hints: readonly string[]): Rpc
   return new RpcError(code, [...obstacle, ...hints, message].join('; '));
 }
 
-function messageOf(report: AttachmentReport, attached: Attached | undefined): AttachmentMessage {
+/** The report of a volume that the data path does not have: its target has not been found again. */
+function absent({ name, request, sectors, serial, model }: ServedVolume): AttachmentReport {
   return {
-    ...report,
-    device: attached?.device ?? '',
-    backend: attached?.backend.name ?? '',
-    deadSeconds: attached?.request.deadSeconds ?? 0,
-    maxOutstanding: attached?.request.maxOutstanding ?? 0,
-    interfaces: attached?.request.interfaces ?? [],
+    ...{ name, sectors, serial, model, readOnly: request.readOnly, socketPath: request.socketPath },
+    ...{ canTrim: false, state: 'attaching', reason: '', durability: '', connections: 0, requestsInFlight: 0 },
+    ...{ requestsDone: 0, readBytes: 0, writtenBytes: 0 },
   };
 }

@@ -1,10 +1,15 @@
+import type { AttachRequest } from '../messages.ts';
+
 /** What a volume looks like to a backend: an NBD server on a unix socket, which serves this one volume. */
 export interface ServedVolume {
   /** `e10.3`; also the name of the export. */
   readonly name: string;
-  readonly socketPath: string;
-  readonly readOnly: boolean;
+  /** How it was attached, and where its server listens. */
+  readonly request: AttachRequest;
   readonly sectors: number;
+  /** The disk that it is. */
+  readonly serial: string;
+  readonly model: string;
 }
 
 /** A way to make a served volume usable on this machine. */
@@ -12,7 +17,7 @@ export interface AttachBackend {
   readonly name: BackendName;
 
   /** Undefined where this machine has what it takes; else what is missing and what to do. */
-  unavailable(): string | undefined;
+  unavailable(): Promise<string | undefined>;
 
   /** Makes the device and returns its path. Leaves nothing behind when it fails. @throws DeviceError, ProgramError, or the signal's reason */
   attach(volume: ServedVolume, signal: AbortSignal): Promise<string>;
@@ -24,12 +29,41 @@ export interface AttachBackend {
    */
   detach(volume: ServedVolume, device: string, force: boolean): Promise<void>;
 
-  /** Removes what an initiator that was killed has left. Returns what it did, and what it could not do, a sentence each. */
+  /** Removes what an initiator that was killed has left: no process of it lives any more. Returns what it did, and what it could not do, a sentence each. */
   removeLeftovers(): Promise<readonly string[]>;
+
+  /** Where its devices go on without the initiator, holding their I/O, until the next one takes them up. */
+  readonly lasting?: LastingDevices;
 }
 
-/** As `--attach` takes them. The kernel's own NBD driver will be another. */
-export const BACKEND_NAMES = ['nbd-socket', 'fuse'] as const;
+/** Devices that outlive the initiator that made them. */
+export interface LastingDevices {
+  /** Those of an earlier initiator, as `removeLeftovers` has found them: their volumes, as they were attached, and their paths. */
+  survivors(): readonly Survivor[];
+
+  /** Takes a survivor up again, whose volume is served now. Goes on by itself, for as long as it takes. */
+  resume(survivor: Survivor): void;
+
+  /** The volume's settings have been changed: a later initiator shall have them, too. */
+  remember(name: string, request: AttachRequest): Promise<void>;
+
+  /** Lets the device have all of its volume, which has grown, while it is used. @throws DeviceError */
+  grow(name: string, sectors: number): Promise<void>;
+
+  /** Why the device waits for us; '' when it does not. */
+  trouble(name: string): string;
+
+  /** The device can't be used any more: its users must end, and it must be detached. */
+  isLost(name: string): boolean;
+}
+
+export interface Survivor {
+  readonly volume: ServedVolume;
+  readonly device: string;
+}
+
+/** As `--attach` takes them. */
+export const BACKEND_NAMES = ['nbd', 'fuse', 'nbd-socket'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 /** `auto`: a block device where this machine can make one, else the socket. */

@@ -11,10 +11,10 @@ export interface ChosenBackend {
  * @param backends in order of preference for `auto`
  * @throws DeviceError with what is missing, when the one that was asked for by name can't be used here
  */
-export function chooseBackend(backends: readonly AttachBackend[], choice: BackendChoice): ChosenBackend {
+export async function chooseBackend(backends: readonly AttachBackend[], choice: BackendChoice): Promise<ChosenBackend> {
   if (choice !== 'auto') {
     const backend = backends.find(({ name }) => name === choice);
-    const obstacle = backend === undefined ? 'this initiator does not have it' : backend.unavailable();
+    const obstacle = backend === undefined ? 'this initiator does not have it' : await backend.unavailable();
     if (backend === undefined || obstacle !== undefined) {
       throw new DeviceError('refused', `backend ${choice} can't be used: ${String(obstacle)}`);
     }
@@ -22,7 +22,7 @@ export function chooseBackend(backends: readonly AttachBackend[], choice: Backen
   }
   const obstacles: string[] = [];
   for (const backend of backends) {
-    const obstacle = backend.unavailable();
+    const obstacle = await backend.unavailable();
     if (obstacle === undefined) {
       return { backend, note: [`attach backend ${backend.name} was chosen`, ...obstacles].join('; ') };
     }

@@ -35,17 +35,8 @@ export class FuseBackend implements AttachBackend {
     this.#lost = lost;
   }
 
-  unavailable(): string | undefined {
-    for (const [program, debianPackage] of PROGRAMS) {
-      if (findProgram(program) === undefined)
-        return `${program} is missing; install it, on Debian with: apt-get install ${debianPackage}`;
-    }
-    for (const [path, module] of DEVICE_NODES) {
-      const failure = openFailure(path);
-      if (failure !== undefined)
-        return `${path} can't be opened (${failure}); run as root, modprobe ${module}, and let the container use it`;
-    }
-    return undefined;
+  async unavailable(): Promise<string | undefined> {
+    return Promise.resolve(obstacle());
   }
 
   async attach(volume: ServedVolume, signal: AbortSignal): Promise<string> {
@@ -58,7 +49,7 @@ export class FuseBackend implements AttachBackend {
       const fuse = await NbdFuse.start(mountPoint, volume, (how) => this.#ended(volume.name, how));
       this.#running.set(volume.name, fuse);
       this.#remember(volume.name, fuse);
-      return await bindLoopDevice(fuse.file, volume.readOnly);
+      return await bindLoopDevice(fuse.file, volume.request.readOnly);
     } catch (error) {
       await this.#takeDown(volume.name, true);
       throw error;
@@ -140,6 +131,20 @@ function inUse(name: string, device: string, users: readonly string[]): DeviceEr
     'busy',
     `${name} can't be detached: ${device} is in use (${who}); end that first, for example with umount`,
   );
+}
+
+/** What is missing here, and what to do. */
+function obstacle(): string | undefined {
+  for (const [program, debianPackage] of PROGRAMS) {
+    if (findProgram(program) === undefined)
+      return `${program} is missing; install it, on Debian with: apt-get install ${debianPackage}`;
+  }
+  for (const [path, module] of DEVICE_NODES) {
+    const failure = openFailure(path);
+    if (failure !== undefined)
+      return `${path} can't be opened (${failure}); run as root, modprobe ${module}, and let the container use it`;
+  }
+  return undefined;
 }
 
 function openFailure(path: string): string | undefined {

@@ -4,11 +4,11 @@ import type { AttachBackend, ServedVolume } from './backend.ts';
 export class NbdSocketBackend implements AttachBackend {
   readonly name = 'nbd-socket';
 
-  unavailable(): undefined {
-    return undefined;
+  async unavailable(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
-  async attach({ socketPath }: ServedVolume): Promise<string> {
+  async attach({ request: { socketPath } }: ServedVolume): Promise<string> {
     return Promise.resolve(socketPath);
   }
 

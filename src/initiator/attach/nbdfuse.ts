@@ -52,9 +52,9 @@ export class NbdFuse {
   private constructor(mountPoint: string, volume: ServedVolume) {
     this.#mountPoint = mountPoint;
     this.file = join(mountPoint, volume.name);
-    const args = ['--pidfile', `${mountPoint}.pid`, ...(volume.readOnly ? ['--readonly'] : [])];
+    const args = ['--pidfile', `${mountPoint}.pid`, ...(volume.request.readOnly ? ['--readonly'] : [])];
     // In a session of its own, so that Ctrl-C on our terminal does not take the volume from under its users.
-    this.#child = spawn(findProgram('nbdfuse') ?? 'nbdfuse', [...args, this.file, '--unix', volume.socketPath], {
+    this.#child = spawn(findProgram('nbdfuse') ?? 'nbdfuse', [...args, this.file, '--unix', volume.request.socketPath], {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     });

@@ -1,0 +1,181 @@
+import { existsSync } from 'node:fs';
+import { SECTOR_BYTES } from '../../aoe/constants.ts';
+import { closeFd } from '../../system/unix-socket.ts';
+import { waitUntil } from '../../system/waiting.ts';
+import { DeviceError } from './backend.ts';
+import { deviceUsers } from './device-users.ts';
+import { exclusiveOpenFailure } from './exclusive-open.ts';
+import type { KernelConnection, KernelConnections } from './kernel-connections.ts';
+import type { NbdCalls } from './nbd-calls.ts';
+import { NbdLink } from './nbd-link.ts';
+import type { NbdRecord } from './nbd-record.ts';
+import { identifierOf, setIoTimeout, sizeBytesOf, tune, type NbdTuning } from './nbd-sysfs.ts';
+
+/** The kernel never takes a request for lost by itself: nothing that ext4 or XFS survive comes of that. It holds I/O for a day. */
+const HOLDING = { timeoutSeconds: 0, deadConnectionSeconds: 86_400 };
+/** While a device grows: a server that dies in that moment costs an I/O error then, and not the whole machine. */
+const GROWING = { timeoutSeconds: 10, deadConnectionSeconds: 30 };
+const TUNING: NbdTuning = {
+  ioTimeoutMs: 1_000,
+  requestBytesMax: 1024 * 1024,
+  discardBytesMax: 64 * 1024 * 1024,
+  dirtyPercentMax: 30,
+};
+/** What the kernel may send as one request before it has been told a smaller size (Linux 6.12). */
+const FIRST_REQUEST_BYTES_MAX = 1_280 * 1_024;
+const RELEASE_MS = 5_000;
+
+/** What devices need from those around them. */
+export interface NbdSurroundings {
+  readonly connections: KernelConnections;
+  readonly calls: NbdCalls;
+  /** Told what happens to the device of a volume, a sentence; `dead` when it is lost. */
+  readonly notice: (kind: 'nbd' | 'dead', name: string, text: string) => void;
+}
+
+/** A device of the kernel's NBD driver that is made of a volume. */
+export class NbdDevice {
+  readonly index: number;
+  readonly link: NbdLink;
+  record: NbdRecord;
+  readonly #around: NbdSurroundings;
+
+  /**
+   * Makes the device that a record describes, whose volume is served.
+   * @throws NbdCallError, DataPathError, DeviceError; then there is no device
+   */
+  static async make(record: NbdRecord, around: NbdSurroundings): Promise<NbdDevice> {
+    const connection = await openConnection(record.name, around.connections);
+    let index: number;
+    try {
+      const { identifier, sectors, blockBytes } = record;
+      const sizeBytes = BigInt(sectors) * BigInt(SECTOR_BYTES);
+      const server = { serverFlags: connection.flags, socket: connection.kernelEnd };
+      index = await around.calls.number({ op: 'connect', device: { identifier, sizeBytes, blockBytes, ...server, ...HOLDING } });
+    } catch (error) {
+      await around.connections.hangUp(connection.id);
+      throw error;
+    } finally {
+      closeFd(connection.kernelEnd);
+    }
+    const device = new NbdDevice(record, index, around);
+    device.link.adopt(connection);
+    try {
+      await device.#settle();
+    } catch (error) {
+      device.link.close();
+      await device.link.disconnect(true);
+      throw error;
+    }
+    return device;
+  }
+
+  /** A device that is there already, and not connected to us. */
+  constructor(record: NbdRecord, index: number, around: NbdSurroundings) {
+    const { name, identifier } = record;
+    this.record = record;
+    this.index = index;
+    this.#around = around;
+    const notice = (kind: 'nbd' | 'dead', text: string): void => around.notice(kind, name, text);
+    this.link = new NbdLink({ ...around, name, index, identifier, notice });
+  }
+
+  get path(): string {
+    return nbdPath(this.index);
+  }
+
+  /**
+   * Takes the device away; well when it is gone already, or is another's by now.
+   * @param force also from under those who use it: what they have not written yet is lost
+   * @throws DeviceError `busy`, NbdCallError; then nothing has changed
+   */
+  async end(force: boolean): Promise<void> {
+    if (!this.#isOurs) {
+      this.link.close();
+      return;
+    }
+    if (!force) await this.#requireUnused();
+    this.link.close();
+    try {
+      await this.link.disconnect(force);
+    } catch (error) {
+      this.link.reopen();
+      throw error;
+    }
+    if (await waitUntil(() => !this.#isOurs, RELEASE_MS)) return;
+    const users = deviceUsers(this.path).join(', ') || 'somebody who cannot be seen from here';
+    this.#tell(`has been disconnected, and goes when its users have ended (${users})`);
+  }
+
+  /**
+   * Makes the device larger while it is used. From Linux 6.9 on the kernel first waits for all that is under way; would the connection
+   * end just then, it would wait for ever, and everything that needs netlink with it. So it may fail I/O for this moment.
+   * @throws DeviceError, NbdCallError
+   */
+  async grow(sectors: number): Promise<void> {
+    const { name, identifier } = this.record;
+    const sizeBytes = sectors * SECTOR_BYTES;
+    const presentBytes = sizeBytesOf(this.index);
+    if (sizeBytes === presentBytes) return;
+    if (sizeBytes < presentBytes) {
+      throw new DeviceError('refused', `${this.path} of ${name} has ${presentBytes} bytes, and never becomes smaller`);
+    }
+    if (this.link.trouble !== '') {
+      throw new DeviceError('unavailable', `${this.path} of ${name} can't grow now: it ${this.link.trouble}`);
+    }
+    const { calls } = this.#around;
+    const which = { index: this.index, identifier };
+    await calls.run({ op: 'reconfigure', change: { ...which, ...GROWING } });
+    try {
+      await calls.run({ op: 'reconfigure', change: { ...which, sizeBytes: BigInt(sizeBytes) } });
+    } finally {
+      await calls.run({ op: 'reconfigure', change: { ...which, ...HOLDING } });
+      await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+    }
+    this.record = { ...this.record, sectors };
+  }
+
+  get #isOurs(): boolean {
+    return identifierOf(this.index) === this.record.identifier;
+  }
+
+  /** Sets the new device, and makes sure that it is the one that was meant. */
+  async #settle(): Promise<void> {
+    const { name, sectors } = this.record;
+    for (const problem of await tune(this.index, TUNING)) this.#tell(`works, but ${problem}`);
+    if (!this.#isOurs || sizeBytesOf(this.index) !== sectors * SECTOR_BYTES) {
+      throw new DeviceError('unavailable', `${this.path} of ${name} is not what was made: somebody has changed it; try again`);
+    }
+    if (!existsSync(this.path)) {
+      throw new DeviceError('refused', `${this.path} was made, but can't be seen here: give the container the /dev of the host`);
+    }
+  }
+
+  async #requireUnused(): Promise<void> {
+    const users = deviceUsers(this.path);
+    if (users.length === 0) {
+      const failure = await exclusiveOpenFailure(this.path);
+      if (failure === '' || failure === 'ENXIO' || failure === 'ENOENT') return;
+      users.push(failure === 'EBUSY' ? 'claimed by somebody who cannot be seen from here' : `opening it ended with ${failure}`);
+    }
+    const what = `${this.record.name} can't be detached: ${this.path} is in use (${users.join(', ')})`;
+    throw new DeviceError('busy', `${what}; end that first, for example with umount`);
+  }
+
+  #tell(text: string): void {
+    this.#around.notice('nbd', this.record.name, `${this.path} of ${this.record.name} ${text}`);
+  }
+}
+
+export function nbdPath(index: number): string {
+  return `/dev/nbd${index}`;
+}
+
+/** A connection that takes every request that a device may make of it from its first moment on. */
+async function openConnection(name: string, connections: KernelConnections): Promise<KernelConnection> {
+  const connection = await connections.open(name);
+  if (connection.payloadBytesMax >= FIRST_REQUEST_BYTES_MAX) return connection;
+  closeFd(connection.kernelEnd);
+  await connections.hangUp(connection.id);
+  throw new DeviceError('refused', `${name} can't be served to the kernel with so little memory; raise --chunks`);
+}

@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What sysfs tells of the kernel's NBD devices, and takes. Nothing here opens a device. */
+
+const BLOCK_DEVICES = '/sys/block';
+const SYSFS_SECTOR_BYTES = 512;
+const WRITE_MS = 5_000;
+
+export interface NbdDevice {
+  /** N of /dev/nbdN */
+  readonly index: number;
+  /** What was given at CONNECT; '' when nothing was. */
+  readonly identifier: string;
+}
+
+/** How a device is set, beside what CONNECT sets. */
+export interface NbdTuning {
+  /** How soon the kernel sees that a request was sent over a socket that has been replaced since, and sends it again. */
+  readonly ioTimeoutMs: number;
+  /** The largest read or write that is sent as one. */
+  readonly requestBytesMax: number;
+  readonly discardBytesMax: number;
+  /** Share of the memory for unwritten data that this device's may take, in percent: a dead target must not stop other disks. */
+  readonly dirtyPercentMax: number;
+}
+
+/** The devices that are connected to anybody, or whose users have not gone yet. */
+export function nbdDevices(): NbdDevice[] {
+  return readdirSync(BLOCK_DEVICES).flatMap((name) => {
+    const index = /^nbd(\d+)$/.exec(name)?.[1];
+    const identifier = index === undefined ? undefined : textOf(name, 'backend');
+    return index === undefined || identifier === undefined ? [] : [{ index: Number(index), identifier }];
+  });
+}
+
+/** The identifier of a device; undefined when it is free. */
+export function identifierOf(index: number): string | undefined {
+  return textOf(`nbd${index}`, 'backend');
+}
+
+export function sizeBytesOf(index: number): number {
+  return Number(textOf(`nbd${index}`, 'size') ?? 0) * SYSFS_SECTOR_BYTES;
+}
+
+/**
+ * Sets a device. Only the timeout is worth failing for: without it a reconnected device stands still for half a minute.
+ * Some of these wait until no request is under way.
+ * @returns what could not be set, a sentence each
+ * @throws Error when the timeout can't be set
+ */
+export async function tune(index: number, tuning: NbdTuning): Promise<string[]> {
+  await setIoTimeout(index, tuning.ioTimeoutMs);
+  const queue = join(BLOCK_DEVICES, `nbd${index}`, 'queue');
+  const settings: [path: string, value: number | string][] = [
+    [join(queue, 'scheduler'), 'none'],
+    [join(queue, 'max_sectors_kb'), Math.floor(tuning.requestBytesMax / 1024)],
+    ...(Number(textOf(`nbd${index}`, 'queue/discard_max_hw_bytes') ?? 0) > 0
+      ? [[join(queue, 'discard_max_bytes'), tuning.discardBytesMax] satisfies [string, number]]
+      : []),
+    [join(BLOCK_DEVICES, `nbd${index}`, 'bdi/max_ratio'), tuning.dirtyPercentMax],
+  ];
+  const problems: string[] = [];
+  for (const [path, value] of settings) {
+    try {
+      await set(path, value);
+    } catch (error) {
+      problems.push(`${path} could not be set to ${value}: ${(error as Error).message}`);
+    }
+  }
+  return problems;
+}
+
+/** @throws Error */
+export async function setIoTimeout(index: number, timeoutMs: number): Promise<void> {
+  await set(join(BLOCK_DEVICES, `nbd${index}`, 'queue/io_timeout'), timeoutMs);
+}
+
+/** Without a limit in time a device whose target has just died would keep its attach for ever. */
+async function set(path: string, value: number | string): Promise<void> {
+  const late = new AbortController();
+  const timeout = sleep(WRITE_MS, undefined, { ref: false, signal: late.signal }).then(() => {
+    throw new Error(`the kernel has not taken it after ${WRITE_MS / 1000} s`);
+  });
+  try {
+    await Promise.race([writeFile(path, String(value), { flag: 'r+' }), timeout]);
+  } finally {
+    late.abort();
+    timeout.catch(() => undefined);
+  }
+}
+
+function textOf(device: string, attribute: string): string | undefined {
+  try {
+    return readFileSync(join(BLOCK_DEVICES, device, attribute), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,174 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SECTOR_BYTES } from '../../aoe/constants.ts';
+import { QUARANTINE_US } from '../../aoe/limits.ts';
+import { bootId } from '../../system/boot-id.ts';
+import { ask, type CommandTarget } from '../ask.ts';
+import type { AttachRequest } from '../messages.ts';
+import { DeviceError, type AttachBackend, type LastingDevices, type ServedVolume, type Survivor } from './backend.ts';
+import { KernelConnections } from './kernel-connections.ts';
+import { NbdCalls } from './nbd-calls.ts';
+import { NbdDevice, type NbdSurroundings } from './nbd-device.ts';
+import { nbdObstacle } from './nbd-preflight.ts';
+import { newIdentifier, readNbdRecords, removeNbdRecord, writeNbdRecord, type NbdRecord } from './nbd-record.ts';
+import { nbdDevices } from './nbd-sysfs.ts';
+
+/** AoE's own: no read-modify-write anywhere. Recorded per volume, should others ever come. */
+const BLOCK_BYTES = SECTOR_BYTES;
+
+type Notice = (kind: 'nbd' | 'dead', name: string, text: string) => void;
+
+/**
+ * Devices of the kernel's NBD driver, /dev/nbdN. They belong to the kernel: when the initiator ends, however it ends, they stay, hold
+ * their I/O and wait for the next one.
+ */
+export class NbdBackend implements AttachBackend, LastingDevices {
+  readonly name = 'nbd';
+  readonly lasting = this;
+  readonly #folder: string;
+  readonly #notice: Notice;
+  readonly #calls: NbdCalls;
+  readonly #devices = new Map<string, NbdDevice>();
+  #dataPath: CommandTarget | undefined;
+  #connections: KernelConnections | undefined;
+  #isWatching = false;
+  #left: { record: NbdRecord; index: number }[] = [];
+  /** Whoever served these devices before was dead then: since that time no frame of his has been sent. */
+  #deadSinceMs = 0;
+
+  /** @param folder of this initiator alone, and locked by it */
+  constructor(folder: string, notice: Notice) {
+    this.#folder = folder;
+    this.#notice = notice;
+    this.#calls = new NbdCalls({ alarm: (text) => notice('dead', '', text) });
+  }
+
+  /** Before any device is made or taken up. */
+  use(dataPath: CommandTarget): void {
+    this.#dataPath = dataPath;
+    this.#connections = new KernelConnections(dataPath);
+  }
+
+  /** The data path says that a connection has ended. */
+  kernelGone(connection: number, goodbye: boolean): void {
+    this.#connections?.gone(connection, goodbye);
+  }
+
+  /** The kernel says that a device's socket is dead. */
+  linkDead(index: number): void {
+    for (const device of this.#devices.values()) if (device.index === index) device.link.nudge();
+  }
+
+  async unavailable(): Promise<string | undefined> {
+    return nbdObstacle(this.#calls);
+  }
+
+  async attach(volume: ServedVolume, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    await this.#watch();
+    const { name } = volume;
+    const record = { ...volume, identifier: newIdentifier(name), bootId: bootId(), blockBytes: BLOCK_BYTES };
+    // Before the device is made: whoever finds this initiator killed knows the device by its identifier.
+    await writeNbdRecord(this.#folder, record);
+    try {
+      const device = await NbdDevice.make(record, this.#around);
+      this.#devices.set(name, device);
+      return device.path;
+    } catch (error) {
+      await removeNbdRecord(this.#folder, name);
+      throw error;
+    }
+  }
+
+  async detach({ name }: ServedVolume, _device: string, force: boolean): Promise<void> {
+    await this.#devices.get(name)?.end(force);
+    this.#devices.delete(name);
+    await removeNbdRecord(this.#folder, name);
+  }
+
+  async removeLeftovers(): Promise<readonly string[]> {
+    this.#deadSinceMs = performance.now();
+    const { records, problems } = readNbdRecords(this.#folder);
+    const thisBoot = bootId();
+    const devices = records.length === 0 ? [] : nbdDevices();
+    const done = [...problems];
+    for (const record of records) {
+      const device = devices.find(({ identifier }) => identifier === record.identifier);
+      if (record.bootId === thisBoot && device !== undefined) {
+        this.#left.push({ record, index: device.index });
+        continue;
+      }
+      const why = record.bootId === thisBoot ? 'its device has been disconnected' : 'the machine has been started anew since';
+      done.push(`${record.name} was attached by an earlier initiator, but ${why}`);
+      await removeNbdRecord(this.#folder, record.name);
+    }
+    return done;
+  }
+
+  survivors(): readonly Survivor[] {
+    return this.#left.splice(0).map(({ record, index }) => {
+      const device = new NbdDevice(record, index, this.#around);
+      this.#devices.set(record.name, device);
+      const { name, request, sectors, serial, model } = record;
+      return { volume: { name, request, sectors, serial, model }, device: device.path };
+    });
+  }
+
+  /**
+   * The kernel asks again for all that was not answered. A copy of such a write that the dead process had sent must not arrive after
+   * the repeated one has been answered, and a newer one been written: so none is repeated before the last such copy is gone.
+   */
+  resume({ volume }: Survivor): void {
+    const device = this.#devices.get(volume.name);
+    if (device === undefined) return;
+    const quietMs = this.#deadSinceMs + QUARANTINE_US / 1_000 - performance.now();
+    void this.#watch()
+      .catch(() => undefined)
+      .then(async () => sleep(Math.max(quietMs, 0)))
+      .then(async () => device.link.reconnect('the initiator before has ended'));
+  }
+
+  async remember(name: string, request: AttachRequest): Promise<void> {
+    const device = this.#devices.get(name);
+    if (device === undefined) return;
+    device.record = { ...device.record, request };
+    await writeNbdRecord(this.#folder, device.record);
+  }
+
+  async grow(name: string, sectors: number): Promise<void> {
+    const device = this.#devices.get(name);
+    if (device === undefined) throw new DeviceError('unavailable', `${name} has no device to grow`);
+    await device.grow(sectors);
+    await writeNbdRecord(this.#folder, device.record);
+  }
+
+  trouble(name: string): string {
+    return this.#devices.get(name)?.link.trouble ?? '';
+  }
+
+  isLost(name: string): boolean {
+    return this.#devices.get(name)?.link.isLost ?? false;
+  }
+
+  /** The initiator ends: its devices stay. */
+  stop(): void {
+    for (const { link } of this.#devices.values()) link.close();
+    this.#calls.stop();
+  }
+
+  get #around(): NbdSurroundings {
+    if (this.#connections === undefined) throw new Error('the nbd backend was given no data path');
+    return { connections: this.#connections, calls: this.#calls, notice: this.#notice };
+  }
+
+  /** Hears of dead sockets from now on. */
+  async #watch(): Promise<void> {
+    if (this.#isWatching || this.#dataPath === undefined) return;
+    this.#isWatching = true;
+    try {
+      await ask(this.#dataPath, { op: 'watchLinks', fd: await this.#calls.number({ op: 'monitor' }) }, 'done');
+    } catch (error) {
+      this.#isWatching = false;
+      throw error;
+    }
+  }
+}
