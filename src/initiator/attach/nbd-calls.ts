@@ -14,7 +14,9 @@ export type NbdCall =
 
 export type NbdProbe = 'missing' | 'too-old' | 'usable';
 
-/** What the thread answers. */
+/** What the thread says: that it makes the call now, and how that ended. */
+export type NbdThreadMessage = 'begun' | NbdCallOutcome;
+
 export type NbdCallOutcome =
   | { readonly done: true; readonly value: NbdProbe | number | undefined }
   | { readonly done: false; readonly errno: string; readonly message: string };
@@ -104,12 +106,16 @@ export class NbdCalls {
     const waiting = this.#queue.shift();
     if (waiting === undefined) return;
     this.#current = waiting;
-    this.#startedMs = performance.now();
-    this.#timer = setTimeout(() => this.#alarm(), this.#options.alarmMs ?? ALARM_MS);
-    this.#timer.unref();
     const thread = this.#worker();
     thread.ref();
     thread.postMessage(waiting.call);
+  }
+
+  /** Only now: a new thread takes a while to start. */
+  #begun(): void {
+    this.#startedMs = performance.now();
+    this.#timer = setTimeout(() => this.#alarm(), this.#options.alarmMs ?? ALARM_MS);
+    this.#timer.unref();
   }
 
   #alarm(): void {
@@ -137,7 +143,10 @@ export class NbdCalls {
   #worker(): Worker {
     if (this.#thread === undefined) {
       const thread = new Worker(this.#options.thread ?? new URL('./nbd-thread.js', import.meta.url));
-      thread.on('message', (outcome: NbdCallOutcome) => this.#returned(outcome));
+      thread.on('message', (message: NbdThreadMessage) => {
+        if (message === 'begun') this.#begun();
+        else this.#returned(message);
+      });
       thread.on('error', (error) => this.#broken(thread, error.message));
       thread.on('exit', () => this.#broken(thread, 'it has ended'));
       this.#thread = thread;

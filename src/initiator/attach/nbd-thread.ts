@@ -2,12 +2,19 @@
 import { parentPort } from 'node:worker_threads';
 import type { SystemError } from '../../system/errno.ts';
 import { hasIdentifiers, NbdControl } from '../../system/nbd-control.ts';
-import type { NbdCall, NbdCallOutcome, NbdProbe } from './nbd-calls.ts';
+import type { NbdCall, NbdCallOutcome, NbdProbe, NbdThreadMessage } from './nbd-calls.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('this module runs as a worker thread only');
 
-port.on('message', (call: NbdCall) => port.postMessage(outcomeOf(call)));
+port.on('message', (call: NbdCall) => {
+  tell('begun');
+  tell(outcomeOf(call));
+});
+
+function tell(message: NbdThreadMessage): void {
+  port?.postMessage(message);
+}
 
 function outcomeOf(call: NbdCall): NbdCallOutcome {
   try {
