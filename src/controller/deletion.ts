@@ -2,8 +2,8 @@ import { VolumeError } from '../volumes/errors.ts';
 import type { TargetRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
+import { isOn } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
-import { isOn } from './find-volume.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { isDecided, nodeFor, wipeTask } from './tasks.ts';
 

@@ -4,8 +4,9 @@ import { VolumeError } from '../volumes/errors.ts';
 import type { TargetRecord } from '../volumes/records.ts';
 import { change, type Store } from '../volumes/store.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
+import { noVolume } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
-import { noVolume, volumeOf } from './find-volume.ts';
+import { volumeOf } from './find-volume.ts';
 
 /**
  * Grants a volume more of its target. A target itself grows only by its operator's hand; the inventory notices that.

@@ -2,6 +2,7 @@ import { VolumeError } from '../volumes/errors.ts';
 import type { ClaimRecord, TargetRecord } from '../volumes/records.ts';
 import type { Store } from '../volumes/store.ts';
 import { formatVolumeId, parseVolumeId, type VolumeId } from '../volumes/volume-id.ts';
+import { isOn, noVolume } from '../volumes/volume-on-target.ts';
 
 /** The target of a volume, and its claim unless it is static. */
 export interface FoundVolume {
@@ -28,19 +29,4 @@ export function volumeOf(id: VolumeId, target: TargetRecord): FoundVolume {
     throw new VolumeError('aborted', `volume ${formatVolumeId(id)} is still being made; call CreateVolume again, then this`);
   }
   return { id, target, claim: target.claim };
-}
-
-/** Whether it is this volume that the target holds. A target that is taken by a claim is no static volume. */
-export function isOn(id: VolumeId, { state, claim }: TargetRecord): boolean {
-  if (id.claim !== undefined) return state === 'Claimed' && claim?.claim === id.claim;
-  return claim === undefined && state !== 'Released' && state !== 'Wiping';
-}
-
-/** The id of the volume on a target: with its claim, or static. */
-export function volumeIdOf({ address, claim }: TargetRecord): string {
-  return formatVolumeId({ address, claim: claim?.claim });
-}
-
-export function noVolume(volumeId: string): VolumeError {
-  return new VolumeError('not-found', `there is no volume ${volumeId}: it was deleted, or it never was`);
 }

@@ -3,7 +3,7 @@ import type { Init } from '../rpc/message-types.ts';
 import { ownershipOf } from '../volumes/claim.ts';
 import { sightingsByAddress, type Sighting } from '../volumes/inventory.ts';
 import type { ClaimRecord, DiskIdentity, NodeRecord, TargetRecord } from '../volumes/records.ts';
-import { volumeIdOf } from './find-volume.ts';
+import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 
 /** One thing that is wrong with a volume. */

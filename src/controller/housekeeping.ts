@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
-import { volumeIdOf } from './find-volume.ts';
+import { fencedNodeOf } from '../volumes/task-ids.ts';
+import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
-import { fencedNodeOf, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
+import { handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
 
 /** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
 const ROUND_MS = 10_000;

@@ -2,8 +2,9 @@ import { VolumeError } from '../volumes/errors.ts';
 import type { VolumeParameters } from '../volumes/records.ts';
 import { change, type Store } from '../volumes/store.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
+import { noVolume } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
-import { noVolume, volumeOf } from './find-volume.ts';
+import { volumeOf } from './find-volume.ts';
 
 /**
  * Changes what may change of a volume while it is used: in one write, so all of it or nothing. The node that has it staged reads it

@@ -2,12 +2,13 @@ import { VolumeError } from '../volumes/errors.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
 import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
 import { change, type Store } from '../volumes/store.ts';
+import { fenceTaskId } from '../volumes/task-ids.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
 import { isMultiNodeMode, isReaderMode, type AccessMode } from './capabilities.ts';
+import { noVolume } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
-import { noVolume, volumeOf } from './find-volume.ts';
+import { volumeOf } from './find-volume.ts';
 import type { ControllerParts } from './parts.ts';
-import { fenceTaskId } from './tasks.ts';
 
 /** Where a volume is wanted, and for what. */
 export interface WantedPublication {

@@ -33,15 +33,6 @@ export function givenMutable(given: Given): GivenParameters {
   return readMutableParameters(given);
 }
 
-/** What Kubernetes adds to a volume's attributes is not ours to check. */
-const KUBERNETES = 'storage.kubernetes.io/';
-
-/** Of a static volume: the attributes that a person wrote into its PersistentVolume. @throws VolumeError `invalid-argument` */
-export function staticParameters(volumeContext: Given): GivenParameters {
-  const own = Object.entries(volumeContext).filter(([name]) => !name.startsWith(KUBERNETES));
-  return readParameters('PersistentVolume', Object.fromEntries(own));
-}
-
 export function topologyOf(requirement: TopologyMessage | null): TopologyRequirement {
   if (requirement === null) return ANYWHERE;
   const segments = (terms: readonly Topology[]) => terms.map((term) => term.segments);

@@ -1,5 +1,6 @@
 import { addressKey } from '../volumes/addresses.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
+import { claimTaskId, fenceTaskId, wipeTaskId } from '../volumes/task-ids.ts';
 
 /**
  * Work that the controller leaves to nodes: they see the storage network. It stands in the target's record:
@@ -13,27 +14,17 @@ import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts
  * A node that can't says `failed` and why; whoever hands out tasks tries again, rather with another node.
  */
 
-/** A task's id says what it is for: called again for the same thing, the controller knows its task. */
 export function claimTask(claim: string, nodeId: string): TaskRecord {
-  return newTask('claim', `claim:${claim}`, nodeId);
+  return newTask('claim', claimTaskId(claim), nodeId);
 }
 
 export function wipeTask(claim: string, nodeId: string): TaskRecord {
-  return newTask('wipe', `wipe:${claim}`, nodeId);
+  return newTask('wipe', wipeTaskId(claim), nodeId);
 }
 
 /** @param epoch of the publication that is to end */
 export function fenceTask(fencedNodeId: string, epoch: number, nodeId: string): TaskRecord {
   return newTask('fence', fenceTaskId(fencedNodeId, epoch), nodeId);
-}
-
-export function fenceTaskId(fencedNodeId: string, epoch: number): string {
-  return `fence:${epoch}:${fencedNodeId}`;
-}
-
-/** The node that a fence task is against; undefined for other tasks. It must not be the one that does it. */
-export function fencedNodeOf({ kind, id }: TaskRecord): string | undefined {
-  return kind === 'fence' ? id.slice(id.indexOf(':', 'fence:'.length) + 1) : undefined;
 }
 
 function newTask(kind: TaskRecord['kind'], id: string, nodeId: string): TaskRecord {

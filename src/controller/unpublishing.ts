@@ -1,12 +1,13 @@
 import { VolumeError } from '../volumes/errors.ts';
 import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
+import { fenceTaskId } from '../volumes/task-ids.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
 import { waitForRecord } from '../volumes/wait-for-record.ts';
+import { isOn } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
-import { isOn } from './find-volume.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
-import { fenceTask, fenceTaskId, nodeFor } from './tasks.ts';
+import { fenceTask, nodeFor } from './tasks.ts';
 
 /**
  * Takes volumes away from nodes. When this is done, that node can no longer write: it has said that it has the volume no more, or

@@ -1,10 +1,10 @@
 import type { ValidateVolumeCapabilitiesRequest } from '../csi/messages.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import type { ClaimRecord } from '../volumes/records.ts';
-import { differenceOf } from '../volumes/parameters.ts';
+import { differenceOf, readAttributes } from '../volumes/parameters.ts';
 import { capabilityProblem } from './capabilities.ts';
 import type { FoundVolume } from './find-volume.ts';
-import { givenMutable, givenParameters, staticParameters } from './requests.ts';
+import { givenMutable, givenParameters } from './requests.ts';
 
 /** Why a volume is not what a ValidateVolumeCapabilities request says; undefined when it is. Never throws for what is asked. */
 export function validationProblem(request: ValidateVolumeCapabilitiesRequest, { claim }: FoundVolume): string | undefined {
@@ -13,7 +13,7 @@ export function validationProblem(request: ValidateVolumeCapabilitiesRequest, { 
     if (problem !== undefined) return problem;
   }
   try {
-    if (claim === undefined) staticParameters(request.volumeContext);
+    if (claim === undefined) readAttributes(request.volumeContext);
     return claim === undefined ? undefined : parametersProblem(request, claim);
   } catch (error) {
     if (isVolumeError(error)) return error.message;

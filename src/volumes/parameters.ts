@@ -25,6 +25,18 @@ export function readParameters(place: ParameterPlace, given: Readonly<Record<str
   return { parameters: { ...Object.fromEntries(defaults), ...parameters }, labels };
 }
 
+/** What Kubernetes adds to a volume's attributes is not ours to check. */
+const KUBERNETES = 'storage.kubernetes.io/';
+
+/**
+ * Reads the attributes of a static volume, as its PersistentVolume has them and each call passes them on (volume_context).
+ * @throws VolumeError `invalid-argument`
+ */
+export function readAttributes(volumeContext: Readonly<Record<string, string>>): VolumeParameters {
+  const own = Object.entries(volumeContext).filter(([name]) => !name.startsWith(KUBERNETES));
+  return readParameters('PersistentVolume', Object.fromEntries(own)).parameters;
+}
+
 /**
  * Reads the parameters of a VolumeAttributesClass: only what they mention changes.
  * @throws VolumeError `invalid-argument`, with what is expected, for a parameter that is unknown or can't be changed, or a value

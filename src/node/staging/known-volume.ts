@@ -1,8 +1,9 @@
 import { VolumeError } from '../../volumes/errors.ts';
-import { readParameters, settingsOf, settingsOfVolume, type VolumeSettings } from '../../volumes/parameters.ts';
+import { readAttributes, settingsOf, settingsOfVolume, type VolumeSettings } from '../../volumes/parameters.ts';
 import type { ClaimRecord, PublicationRecord, TargetRecord } from '../../volumes/records.ts';
 import type { Store, Versioned } from '../../volumes/store.ts';
-import { parseVolumeId, type VolumeId } from '../../volumes/volume-id.ts';
+import { parseVolumeId } from '../../volumes/volume-id.ts';
+import { isOn, noVolume } from '../../volumes/volume-on-target.ts';
 
 /** A volume as the store knows it. */
 export interface KnownVolume {
@@ -20,15 +21,8 @@ export interface KnownVolume {
 export async function findVolume(store: Store, volumeId: string): Promise<KnownVolume> {
   const id = parseVolumeId(volumeId);
   const record = id === undefined ? undefined : await store.targets.get(id.address);
-  if (id === undefined || record === undefined || !isOf(record.value, id)) {
-    throw new VolumeError('not-found', `there is no volume ${volumeId}: it was deleted, or it never was`);
-  }
+  if (id === undefined || record === undefined || !isOn(id, record.value)) throw noVolume(volumeId);
   return { volumeId, address: id.address, record, claim: id.claim === undefined ? undefined : record.value.claim };
-}
-
-function isOf({ state, claim }: TargetRecord, id: VolumeId): boolean {
-  if (id.claim !== undefined) return state === 'Claimed' && claim?.claim === id.claim;
-  return claim === undefined && state !== 'Released' && state !== 'Wiping';
 }
 
 /** The address in an id. @throws VolumeError `not-found` for a text that is no volume's id */
@@ -41,8 +35,7 @@ export function addressOf(volumeId: string): string {
 /** What the volume's parameters mean now. @param context of a static volume: the PersistentVolume's volumeAttributes */
 export function settingsFor({ claim }: KnownVolume, context: Readonly<Record<string, string>>): VolumeSettings {
   if (claim !== undefined) return settingsOfVolume(claim);
-  const known = Object.entries(context).filter(([name]) => !name.startsWith('storage.kubernetes.io/'));
-  return settingsOf(readParameters('PersistentVolume', Object.fromEntries(known)).parameters);
+  return settingsOf(readAttributes(context));
 }
 
 /**

@@ -1,11 +1,8 @@
 import { VolumeError } from '../../volumes/errors.ts';
-import type { TaskRecord } from '../../volumes/records.ts';
+import { fencedNodeOf } from '../../volumes/task-ids.ts';
 import { crashPoint } from '../crash-points.ts';
 import { requireClaim, reserveForUs } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
-
-/** Ids of fence tasks: `fence:<epoch>:<node id>`, see src/controller/tasks.ts. */
-const FENCE_ID = /^fence:\d+:(.+)$/;
 
 /**
  * Makes a target refuse the I/O of a node that has lost its volume, by reserving it for this node: an empty list would let everybody
@@ -15,6 +12,7 @@ const FENCE_ID = /^fence:\d+:(.+)$/;
 export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
   const { address, claim, fencing } = handed.target;
   const fenced = fencedNodeOf(handed.task);
+  if (fenced === undefined) throw new VolumeError('internal', `cannot read the fence task '${handed.task.id}'`);
   if (fenced === parts.nodeId) throw new VolumeError('internal', `cannot fence node ${fenced} off ${address}: that is this node`);
   if (fencing !== 'reserve') {
     throw new VolumeError(
@@ -34,10 +32,4 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
   }));
   crashPoint('fence-done');
   handed.logger.info(`node ${fenced} can no longer write to ${address}`, { target: address, node: fenced });
-}
-
-function fencedNodeOf({ id }: TaskRecord): string {
-  const [, nodeId] = FENCE_ID.exec(id) ?? [];
-  if (nodeId === undefined) throw new VolumeError('internal', `cannot read the fence task '${id}'`);
-  return nodeId;
 }
