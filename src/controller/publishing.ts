@@ -4,8 +4,8 @@ import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/rec
 import { change, type Store } from '../volumes/store.ts';
 import { fenceTaskId } from '../volumes/task-ids.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
-import { isMultiNodeMode, isReaderMode, type AccessMode } from './capabilities.ts';
 import { noVolume } from '../volumes/volume-on-target.ts';
+import { isMultiNodeMode, isReaderMode, type AccessMode } from './capabilities.ts';
 import { crashPoint } from './crash-points.ts';
 import { volumeOf } from './find-volume.ts';
 import type { ControllerParts } from './parts.ts';

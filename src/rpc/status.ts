@@ -30,11 +30,20 @@ export class RpcError extends Error {
   }
 }
 
+/** A message is sent as a header, and HTTP/2 refuses what is too long for one: then the caller would not even get the code. */
+const MESSAGE_LENGTH_MAX = 2_000;
+
 /** What goes over the wire for an error that a handler has thrown. Anything but an RpcError is a fault of ours. */
 export function statusOf(error: unknown): StatusObject {
   const metadata = new Metadata();
-  if (isRpcError(error)) return { code: status[error.code], details: error.message, metadata };
-  return { code: status.INTERNAL, details: `internal error: ${(error as Error).message}`, metadata };
+  if (isRpcError(error)) return { code: status[error.code], details: clipped(error.message), metadata };
+  return { code: status.INTERNAL, details: clipped(`internal error: ${(error as Error).message}`), metadata };
+}
+
+/** Half a surrogate pair, cut or from elsewhere, can't be sent at all. */
+function clipped(message: string): string {
+  const text = message.length > MESSAGE_LENGTH_MAX ? `${message.slice(0, MESSAGE_LENGTH_MAX)}…` : message;
+  return text.toWellFormed();
 }
 
 /** What a client throws for a call that failed on the server, or did not get there. */

@@ -68,6 +68,20 @@ describe('csiDefinition()', () => {
     expect(calls).toBe(0);
   });
 
+  test('refuses a request whose text is no UTF-8, and lives on', async () => {
+    await start({ controller: { ControllerGetVolume: () => Promise.reject(new RpcError('NOT_FOUND', 'never asked')) } });
+    const method = METHODS['ControllerGetVolume'];
+    // Half of a surrogate pair, as UTF-8 never has it: field 1, three bytes.
+    const raw = { ...METHODS, ControllerGetVolume: { ...method, requestSerialize: () => Buffer.from('0a03eda080', 'hex') } };
+    const rude = new RpcClient(raw, server.socketPath);
+    try {
+      await expect(rude.call('ControllerGetVolume', {}, CALL)).rejects.toMatchObject({ code: 'INTERNAL' });
+      await expect(client.call('ControllerGetVolume', { volumeId: 'x' }, CALL)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    } finally {
+      rude.close();
+    }
+  });
+
   test('writes no more of a name into the log than a name may have', async () => {
     await start({ controller: { DeleteVolume: () => Promise.resolve({}) } });
     await expect(client.call('DeleteVolume', { volumeId: 'x'.repeat(100_000) }, CALL)).rejects.toMatchObject({

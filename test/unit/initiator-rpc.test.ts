@@ -141,6 +141,12 @@ describe('RpcServer and RpcClient', () => {
     await expect(read()).rejects.toMatchObject({ code: 'UNAVAILABLE', message: 'later' });
   });
 
+  test('call() rejects with the code also when the message is too long for a header', async () => {
+    await serve({ Stat: async () => Promise.reject(new RpcError('FAILED_PRECONDITION', 'é😀'.repeat(50_000))) });
+    const message = expect.stringMatching(/^é😀é.*…$/u);
+    await expect(client.call('Stat', {}, { timeoutMs: 5_000 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message });
+  });
+
   test('stop() waits for calls under way', async () => {
     const { promise, resolve } = Promise.withResolvers<object>();
     let isCalled = false;
