@@ -122,7 +122,11 @@ export class Staging {
     await recorder.announce(volumeId, staged.epoch);
     crashPoint('stage-announced');
     await this.#requireStillPublished(plan);
-    if (staged.isReserved) await reserveForUs(initiator, address);
+    if (staged.isReserved) {
+      await reserveForUs(initiator, address);
+      // A node that stalled before it reserved has taken the target from whoever was given it meanwhile: it must not write, too.
+      await this.#requireStillPublished(plan);
+    }
     crashPoint('stage-fenced');
     const device = await this.#attach(plan, staged);
     staged = await state.save({ ...staged, device: device.path, deviceNumber: device.number });

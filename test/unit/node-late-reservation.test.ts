@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Logger } from '../../src/logging/logger.ts';
+import type { InitiatorClient } from '../../src/node/initiator-client.ts';
+import { NodeRecorder } from '../../src/node/node-recorder.ts';
+import { StateDirectory } from '../../src/node/staging/state-directory.ts';
+import { Staging } from '../../src/node/staging/staging.ts';
+import { Unstaging } from '../../src/node/staging/unstaging.ts';
+import { formatConfigString } from '../../src/volumes/claim.ts';
+import { change, type Store } from '../../src/volumes/store.ts';
+import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
+import { claimRecord, targetRecord } from '../support/volumes-records.ts';
+
+const CLUSTER = 'c';
+const MAC = '02:00:00:00:00:01';
+const { claim } = claimRecord();
+const volumeId = `e1.0@${claim}`;
+
+let laboratory: EmbeddedLaboratory;
+let store: Store;
+/** What was asked of the initiator, in order. */
+let asked: string[];
+
+beforeEach(async () => {
+  laboratory = new EmbeddedLaboratory(MEMORY);
+  store = await laboratory.open();
+  const publications = [{ nodeId: 'node-1', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 5 }];
+  await store.targets.create('e1.0', targetRecord('e1.0', { state: 'Claimed', claim: claimRecord({ epoch: 5 }), publications }));
+  asked = [];
+});
+afterEach(async () => laboratory.remove());
+
+/**
+ * An initiator before a target that keeps to the rules; only what a stage asks it before it attaches.
+ * @param reserved called when the target has been reserved
+ */
+function initiator(reserved: () => Promise<void>): InitiatorClient {
+  const { serial, model, sizeBytes } = targetRecord('e1.0').identity;
+  const stand: Partial<Record<keyof InitiatorClient, unknown>> = {
+    target: async () => Promise.resolve({ name: 'e1.0', serial, model, sectors: sizeBytes / 512 }),
+    interfaces: async () => Promise.resolve([{ name: 'eth1', state: 'up', mac: MAC }]),
+    configString: async () => Promise.resolve({ error: 0, text: formatConfigString(CLUSTER, claim) }),
+    reserved: async () => Promise.resolve({ error: 0, macs: [MAC] }),
+    attachment: async () => Promise.resolve(undefined),
+    reserve: async (_address: string, mode: string) => {
+      asked.push(mode);
+      if (mode === 'FORCE_SET') await reserved();
+      return { error: 0, macs: [] };
+    },
+    attach: async () => {
+      asked.push('attach');
+      return Promise.reject(new Error('this far and no further'));
+    },
+  };
+  return stand as unknown as InitiatorClient;
+}
+
+async function stage(reserved: () => Promise<void>): Promise<void> {
+  const folder = join(laboratory.directory, 'state');
+  mkdirSync(folder);
+  const state = new StateDirectory(folder, 'boot');
+  const recorder = new NodeRecorder(store.nodes, { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot' }, []);
+  const parts = { nodeId: 'node-1', clusterId: CLUSTER, bootId: 'boot', store, initiator: initiator(reserved), recorder, state };
+  const staging = new Staging(parts, new Unstaging(parts, { deadAfterMs: 1_000 }));
+  await staging.stage(
+    {
+      volumeId,
+      stagingPath: folder,
+      usage: { access: { kind: 'block' }, mode: 'SINGLE_NODE_WRITER' },
+      publishContext: { epoch: '5' },
+      volumeContext: {},
+      remainingMs: () => 10_000,
+    },
+    Logger.create('silent'),
+  );
+}
+
+describe('Staging', () => {
+  test('attaches when it has reserved the target and is still the one it is published to', async () => {
+    await expect(stage(async () => Promise.resolve())).rejects.toThrow('this far and no further');
+    expect(asked).toEqual(['FORCE_SET', 'attach', 'SET']);
+  });
+
+  test('does not attach when the volume was being taken away before the reservation: it came late, from a node that was stalled', async () => {
+    const takeAway = async (): Promise<void> => {
+      await change(store.targets, 'e1.0', (target) => ({
+        ...target,
+        publications: target.publications.map((publication) => ({ ...publication, isLeaving: true })),
+      }));
+    };
+    await expect(stage(takeAway)).rejects.toThrow(/is being unpublished from there/);
+    // And it gives back what it took.
+    expect(asked).toEqual(['FORCE_SET', 'SET']);
+  });
+});
