@@ -90,7 +90,7 @@ export class Provisioning {
     const [best] = placement.candidates;
     if (best === undefined) {
       if (placeVolume(request, records.map(asWiped), live).candidates.length > 0 && (await clearance.next())) return;
-      throw noPlace(request, placement, live.length);
+      throw noPlace(request, placement, live);
     }
     const version = targets.find(({ name }) => name === best.target.address)?.version ?? '';
     const next: TargetRecord = { ...best.target, state: 'Claimed', reason: '', claim: newClaim(wanted, claim, best, nowMs()) };

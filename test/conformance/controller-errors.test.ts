@@ -366,6 +366,21 @@ describe('ControllerModifyVolume', () => {
   });
 });
 
+describe('ControllerModifyVolume of a volume in use', () => {
+  test('refuses interfaces that its node has not, and names both lists', async () => {
+    await withController(1, async ({ client, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      const modify = async (interfaces: string) =>
+        client.outcome('ControllerModifyVolume', { volumeId, mutableParameters: { interfaces, deadSeconds: '9' } });
+      expect(await modify('san*')).toMatch(/^INVALID_ARGUMENT: .*would allow san\*, and node node-1, .* has eth1; let them/);
+      expect((await lab.store.targets.get('e1.0'))?.value.claim?.mutableParameters).toEqual({});
+      expect(await modify('eth*')).toBe('OK');
+      expect(await modify('')).toBe('OK');
+    });
+  });
+});
+
 describe('ValidateVolumeCapabilities', () => {
   test('confirms what the volume is, and says what it is not', async () => {
     await withController(1, async ({ client }) => {

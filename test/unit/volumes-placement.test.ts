@@ -36,7 +36,7 @@ function errorFor(
 ): unknown {
   const placement = placeVolume(wanted, targets, nodes);
   expect(placement.candidates).toEqual([]);
-  const { code, message } = noPlace(wanted, placement, nodes.length);
+  const { code, message } = noPlace(wanted, placement, nodes);
   return { code, message };
 }
 
@@ -128,8 +128,11 @@ describe('noPlace()', () => {
     expect(errorFor(request(GI, {}, elsewhere), targets, nodes)).toMatchObject({
       message: expect.stringContaining('not seen from where'),
     });
-    expect(errorFor(request(GI, { interfaces: 'san*' }), targets, nodes)).toMatchObject({
-      message: expect.stringContaining('not seen through the interfaces allowed'),
+    expect(errorFor(request(GI, { interfaces: 'san*,eth9' }), targets, nodes)).toEqual({
+      code: 'resource-exhausted',
+      message:
+        'cannot place a volume of 1Gi: of 1 targets 1 is not seen through the interfaces allowed (the class allows san*,eth9; live ' +
+        'nodes have eth1); free or add a target, or change the class',
     });
   });
 });
