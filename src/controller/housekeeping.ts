@@ -5,14 +5,13 @@ import { takeInventory } from '../volumes/take-inventory.ts';
 import { fencedNodeOf } from '../volumes/task-ids.ts';
 import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
+import { Retries } from './retries.ts';
 import { handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
 
 /** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
 const ROUND_MS = 10_000;
 /** Reports that come together are looked at together. */
 const SETTLE_MS = 50;
-/** A failed task is tried again no sooner: what was wrong may need a person. */
-const RETRY_MS = 30_000;
 
 /**
  * What has to be done without anybody calling: the records of targets are kept as nodes see them, and tasks get to nodes that can do
@@ -20,8 +19,7 @@ const RETRY_MS = 30_000;
  */
 export class Housekeeping {
   readonly #parts: ControllerParts;
-  /** When each failed task was first seen so, by target and task id. */
-  #failedAtMs: ReadonlyMap<string, number> = new Map();
+  readonly #retries = new Retries();
   readonly #strays = new Set<string>();
   #unwatch: () => void = () => undefined;
   #wake = Promise.withResolvers<void>();
@@ -66,17 +64,11 @@ export class Housekeeping {
     if (created.length + updated.length > 0) logger.info(`targets that changed: ${[...created, ...updated].join(', ')}`);
     for (const message of failures) logger.warn(message);
     const targets = (await store.targets.list()).map(({ value }) => value);
-    this.#noteFailures(targets);
+    this.#retries.note(targets);
     for (const target of targets) {
       if (this.#assigned(target, live) !== undefined) await this.#assign(target.address, live);
       this.#report(target);
     }
-  }
-
-  #noteFailures(targets: readonly TargetRecord[]): void {
-    const nowMs = performance.now();
-    const failed = targets.flatMap(({ address, task }) => (task?.state === 'failed' ? [keyOf(address, task)] : []));
-    this.#failedAtMs = new Map(failed.map((key) => [key, this.#failedAtMs.get(key) ?? nowMs]));
   }
 
   async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {
@@ -102,9 +94,7 @@ export class Housekeeping {
   #isStuck(address: string, task: TaskRecord, live: readonly NodeRecord[]): boolean {
     // Only of the dead: one that does not see the target now may be about to.
     if (!live.some(({ nodeId }) => nodeId === task.nodeId)) return true;
-    if (task.state !== 'failed') return false;
-    const failedAtMs = this.#failedAtMs.get(keyOf(address, task)) ?? Infinity;
-    return performance.now() - failedAtMs >= RETRY_MS;
+    return task.state === 'failed' && this.#retries.isDue(address, task);
   }
 
   /** Another node rather than the same again, and never the one that a fence is against. */
@@ -130,8 +120,4 @@ export class Housekeeping {
         volume: volumeIdOf(target),
       });
   }
-}
-
-function keyOf(address: string, { id, nodeId }: TaskRecord): string {
-  return `${address} ${nodeId} ${id}`;
 }
