@@ -75,6 +75,7 @@ export class Housekeeping {
     const record = await change(this.#parts.store.targets, address, (target) => this.#assigned(target, live));
     const task = record?.value.task;
     if (task === undefined) return;
+    this.#retries.handedOut(address, task);
     this.#parts.logger.info(`task ${task.kind} handed to node ${task.nodeId}`, { target: address, node: task.nodeId });
   }
 

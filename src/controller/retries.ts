@@ -14,7 +14,7 @@ interface Failures {
 /** When failed tasks are tried again: each time after twice as long. A target that is gone for good is not asked for all the time. */
 export class Retries {
   readonly #steadyMs: () => number;
-  #failures: ReadonlyMap<string, Failures> = new Map();
+  #failures = new Map<string, Failures>();
 
   constructor(steadyMs = () => performance.now()) {
     this.#steadyMs = steadyMs;
@@ -35,6 +35,12 @@ export class Retries {
   isDue(address: string, task: TaskRecord): boolean {
     const { count = 0, sinceMs = Infinity } = this.#failures.get(keyOf(address, task)) ?? {};
     return this.#steadyMs() - sinceMs >= Math.min(RETRY_MS_MIN * 2 ** (count - 1), RETRY_MS_MAX);
+  }
+
+  /** A task was handed out again: should it fail before anybody looks, that is another failure. */
+  handedOut(address: string, task: TaskRecord): void {
+    const key = keyOf(address, task);
+    this.#failures.set(key, { count: this.#failures.get(key)?.count ?? 0, sinceMs: undefined });
   }
 
   #next({ count, sinceMs }: Failures, { state }: TaskRecord): Failures {

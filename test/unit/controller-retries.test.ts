@@ -32,6 +32,21 @@ describe('Retries', () => {
     expect(retries.isDue('e1.0', task('failed'))).toBe(true);
   });
 
+  test('counts a failure that came so soon that the task was never seen under way', () => {
+    let nowMs = 0;
+    const retries = new Retries(() => nowMs);
+    const look = (): void => retries.note([targetRecord('e1.0', { task: task('failed') })]);
+    look();
+    nowMs += 30 * SECOND_MS;
+    expect(retries.isDue('e1.0', task('failed'))).toBe(true);
+    retries.handedOut('e1.0', task('waiting'));
+    look();
+    nowMs += 59 * SECOND_MS;
+    expect(retries.isDue('e1.0', task('failed'))).toBe(false);
+    nowMs += SECOND_MS;
+    expect(retries.isDue('e1.0', task('failed'))).toBe(true);
+  });
+
   test('knows of no task that it has not seen', () => {
     expect(new Retries(() => 1e9).isDue('e1.0', task('failed'))).toBe(false);
   });
