@@ -52,7 +52,7 @@ async function run(options: Options): Promise<void> {
   const { clusterId, driverName, metrics: metricsAddress } = options;
   const logger = Logger.create(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
-  const store = await DirectoryStore.open(options.store, { onProblem: (message) => logger.warn(message) });
+  const store = await DirectoryStore.open(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
   const controller = await Controller.start(
     { socketPath, clusterId, driverName, version: version(), metricsAddress },
     store,

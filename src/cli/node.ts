@@ -135,7 +135,7 @@ async function run(options: Options): Promise<void> {
   switchLevelOnSignal(logger, options.logLevel);
   const socketPath = socketPathOf(options.endpoint);
   const onProblem = (message: string): void => logger.error(message, { component: 'store' });
-  const store = await DirectoryStore.open(options.store, { onProblem });
+  const store = await DirectoryStore.open(options.store, { clusterId: options.clusterId, onProblem });
   const { registrationDirectory, registrationEndpoint = socketPath } = options;
   const plugin = await NodePlugin.start(
     {

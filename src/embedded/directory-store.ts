@@ -1,12 +1,12 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { syncFolder, UNFINISHED, writeDurably } from '../system/durable-file.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import type { Store } from '../volumes/store.ts';
 import { DirectoryCollection, type CollectionParts } from './directory-collection.ts';
-import { systemNameOf } from './disk-failure.ts';
-import { syncFolder, UNFINISHED } from '../system/durable-file.ts';
+import { readFailure, systemNameOf, writeFailure } from './disk-failure.ts';
 import { FolderWatcher } from './folder-watcher.ts';
 import { StoreLock } from './store-lock.ts';
 
@@ -16,6 +16,8 @@ const FOLDER_MODE = 0o700;
 const FOLDERS = ['targets', 'nodes'] as const;
 
 export interface DirectoryStoreOptions {
+  /** Whose the store is: written into a new one, and compared with what is there. Left out by those who only look. */
+  readonly clusterId?: string;
   /** Hears what a person should know and no caller is told: damaged records that a listing left out, watching without notifications. */
   readonly onProblem?: (message: string) => void;
   /** Milliseconds between looks at a watched folder; 2,000 where it is left out. */
@@ -27,6 +29,7 @@ export interface DirectoryStoreOptions {
  *
  * ```
  * <directory>/lock                 held by the one who writes
+ *             cluster-id           whose it is
  *             targets/e10.3.json   one record, with its version; replaced as a whole
  *             nodes/node-1.json
  * ```
@@ -41,7 +44,7 @@ export class DirectoryStore implements Store {
 
   /**
    * Opens the store in `directory`, and makes it where there is none.
-   * @throws VolumeError `unavailable` when the directory can't be made or written
+   * @throws VolumeError `unavailable` when the directory can't be made or written; `failed-precondition` when it is another cluster's
    */
   static async open(directory: string, options: DirectoryStoreOptions = {}): Promise<DirectoryStore> {
     const path = resolve(directory);
@@ -56,7 +59,10 @@ export class DirectoryStore implements Store {
         `cannot open the store in ${path}: ${systemNameOf(error)}; name a folder that can be written, and has room`,
       );
     }
-    await lock.run(async () => removeLeftovers(path));
+    await lock.run(async () => {
+      await removeLeftovers(path);
+      if (options.clusterId !== undefined) await requireCluster(path, options.clusterId);
+    });
     return new DirectoryStore(path, lock, options);
   }
 
@@ -75,6 +81,27 @@ export class DirectoryStore implements Store {
     this.targets.close();
     this.nodes.close();
     await this.#lock.idle();
+  }
+}
+
+/** With another cluster id, all claims of ours on the storage network would look like strangers', and all names be free again. */
+async function requireCluster(path: string, clusterId: string): Promise<void> {
+  const file = join(path, 'cluster-id');
+  const found = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as { code?: string }).code === 'ENOENT') return '';
+    throw readFailure(file, error);
+  });
+  if (found === '') {
+    await writeDurably(file, `${clusterId}\n`).catch((error: unknown) => {
+      throw writeFailure(`write ${file}`, error);
+    });
+  } else if (found !== `${clusterId}\n`) {
+    const owner = found.trimEnd();
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot use the store in ${path} for cluster ${clusterId}: it is cluster ${owner}'s, and a cluster's id never changes; ` +
+        `give --cluster-id ${owner}, or another folder`,
+    );
   }
 }
 

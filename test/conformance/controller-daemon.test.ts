@@ -123,6 +123,13 @@ describe('aoe-csi controller', () => {
     expect(third.report).toMatch(/cannot serve metrics on 127\.0\.0\.1:\d+/);
   });
 
+  test('ends at once when the store is another cluster’s', async () => {
+    await start();
+    const other = run('--cluster-id', 'another');
+    expect(await exitCode(other)).toBe(1);
+    expect(other.report).toMatch(/for cluster another: it is cluster test-cluster's, .* give --cluster-id test-cluster/);
+  });
+
   test('answers calls under way before it ends, and leaves a successor’s socket alone', async () => {
     const node = await lab.node({ nodeId: 'node-1', addresses: ['e1.0'] });
     node.held.add('claim');
