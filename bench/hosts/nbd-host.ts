@@ -7,7 +7,7 @@ import { CHUNKS_DEFAULT, DataPath } from '../../src/initiator/data-path.ts';
 const [networkInterface, shelf, slot, socketPath] = process.argv.slice(2);
 
 const dataPath = new DataPath(
-  { interfaces: [networkInterface], chunks: CHUNKS_DEFAULT },
+  { interfaces: [networkInterface], chunks: CHUNKS_DEFAULT, lockMemory: false },
   {
     notice: (kind, target, text) => console.error(kind, target, text),
     failed: (error) => {

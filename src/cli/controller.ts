@@ -3,8 +3,9 @@ import { Controller } from '../controller/daemon.ts';
 import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
 import { socketPathOf } from '../csi/endpoint.ts';
 import { DirectoryStore } from '../embedded/directory-store.ts';
-import { Logger, type LogLevel } from '../logging/logger.ts';
+import type { LogLevel } from '../logging/logger.ts';
 import { isClusterId } from '../volumes/claim.ts';
+import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
 import { logLevelOption, metricsOption } from './options.ts';
 import { stopSignal, switchLevelOnSignal } from './signals.ts';
@@ -50,7 +51,7 @@ export function controllerCommand(): Command {
 async function run(options: Options): Promise<void> {
   const socketPath = checked(options);
   const { clusterId, driverName, metrics: metricsAddress } = options;
-  const logger = Logger.create(options.logLevel);
+  const logger = daemonLogger(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
   const store = await DirectoryStore.open(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
   const controller = await Controller.start(

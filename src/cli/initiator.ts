@@ -1,17 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { BACKEND_CHOICES, type BackendChoice } from '../initiator/attach/backend.ts';
-import { Initiator } from '../initiator/daemon.ts';
 import { CHUNKS_DEFAULT } from '../initiator/data-path.ts';
-import { Logger, type LogLevel } from '../logging/logger.ts';
+import type { LogLevel } from '../logging/logger.ts';
+import { CAP_NET_RAW, hasCapability } from '../system/capabilities.ts';
+import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
+import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_CODES_HELP, EXIT_FAILED } from './exit-codes.ts';
 import { InterfacesFile } from './interfaces-file.ts';
 import { interfacesOption, logLevelOption, parseCount, socketOption } from './options.ts';
+import { protectCode, protectionOptions, protectProcess, type ProtectionOptions } from './protection.ts';
 import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface Options {
+interface Options extends ProtectionOptions {
   readonly interfaces: readonly string[];
   readonly interfacesFile?: string;
   readonly socket: string;
@@ -33,7 +35,7 @@ Examples:
 ${EXIT_CODES_HELP}`;
 
 export function initiatorCommand(): Command {
-  return new Command('initiator')
+  const command = new Command('initiator')
     .description('run the AoE initiator: AoE on the named interfaces and nowhere else')
     .addOption(
       interfacesOption(
@@ -66,44 +68,49 @@ export function initiatorCommand(): Command {
         .argParser(parseCount)
         .default(CHUNKS_DEFAULT),
     )
-    .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(run);
+  for (const option of [...protectionOptions(), logLevelOption()]) command.addOption(option);
+  return command;
 }
 
 async function run(options: Options): Promise<void> {
   requirePrivilege();
-  const logger = Logger.create(options.logLevel);
+  const obstacles = protectProcess(options);
+  const logger = daemonLogger(options.logLevel);
+  for (const obstacle of obstacles) logger.warn(obstacle, { component: 'protection' });
+  // Heard from now on, and heeded when there is something to stop: the first process of a container gets no signal otherwise.
+  const stopping = stopSignal();
   switchLevelOnSignal(logger, options.logLevel);
+  reapOrphansAsFirstProcess();
+  const { Initiator } = await import('../initiator/daemon.ts');
   const socketPath = resolve(options.socket);
   const runDirectory = resolve(options.runDirectory ?? dirname(socketPath));
   const failed = (error: Error): void => {
     logger.error('the data path has ended; nothing works any more', { err: error });
     process.exit(EXIT_FAILED);
   };
-  const { attach: backend, chunks } = options;
+  const { attach: backend, chunks, lockMemory } = options;
   const file = options.interfacesFile === undefined ? undefined : new InterfacesFile(resolve(options.interfacesFile));
   const interfaces = file?.read() ?? options.interfaces;
   const initiator = await Initiator.start(
-    { socketPath, runDirectory, interfaces, backend, chunks, version: version() },
+    { socketPath, runDirectory, interfaces, backend, chunks, lockMemory, version: version() },
     logger,
     failed,
   );
   file?.watch(async (names) => initiator.setInterfaces(names), logger);
+  for (const obstacle of protectCode(options)) logger.warn(obstacle, { component: 'protection' });
   logger.info('the initiator runs');
-  const signal = await stopSignal();
+  const signal = await stopping;
   logger.info(`${signal}: stopping`);
   file?.close();
   await initiator.stop();
   logger.info('stopped');
 }
 
-/** CAP_NET_RAW (capabilities(7)): without it there are no packet sockets. */
-const CAP_NET_RAW = 13n;
-
+/** Without it there are no packet sockets. */
 function requirePrivilege(): void {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
-  if (((BigInt(`0x${effective}`) >> CAP_NET_RAW) & 1n) === 1n) return;
+  if (hasCapability(CAP_NET_RAW)) return;
   throw new CommandFailure(
     EXIT_FAILED,
     'the initiator needs CAP_NET_RAW for packet sockets; run it as root, for example with sudo',

@@ -4,9 +4,11 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
 import { socketPathOf } from '../csi/endpoint.ts';
 import { DirectoryStore } from '../embedded/directory-store.ts';
-import { Logger, type LogLevel } from '../logging/logger.ts';
+import type { LogLevel } from '../logging/logger.ts';
 import { NodePlugin } from '../node/node-plugin.ts';
 import { isClusterId } from '../volumes/claim.ts';
+import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
+import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_FAILED } from './exit-codes.ts';
 import { logLevelOption, metricsOption, parseCount, parseSeconds, RUN_DIRECTORY_DEFAULT, SOCKET_DEFAULT } from './options.ts';
 import { stopSignal, switchLevelOnSignal } from './signals.ts';
@@ -131,8 +133,9 @@ async function run(options: Options): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new CommandFailure(EXIT_FAILED, 'the node plugin mounts file systems; run it as root, for example with sudo');
   }
-  const logger = Logger.create(options.logLevel);
+  const logger = daemonLogger(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
+  reapOrphansAsFirstProcess();
   const socketPath = socketPathOf(options.endpoint);
   const onProblem = (message: string): void => logger.error(message, { component: 'store' });
   const store = await DirectoryStore.open(options.store, { clusterId: options.clusterId, onProblem });

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatMac, parseMac, targetKey, type Mac } from '../aoe/address.ts';
-import { Logger, type LogLevel } from '../logging/logger.ts';
+import type { Logger, LogLevel } from '../logging/logger.ts';
 import { INJECTED_ERRORS, type FaultOptions, type InjectedErrorKind } from '../target/faults.ts';
 import {
   BUFFER_COUNT_DEFAULT,
@@ -12,6 +12,7 @@ import {
 } from '../target/open-target.ts';
 import { LIST_ENTRIES_MAX } from '../target/state.ts';
 import { FRAME_SECTORS_MAX } from '../target/target-port.ts';
+import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
 import { interfacesOption, logLevelOption, parseCount, parseTarget, splitNames } from './options.ts';
 import { version } from './version.ts';
@@ -111,7 +112,7 @@ function addFaultOptions(command: Command): void {
 
 async function run(exports: readonly ExportOptions[], options: Options): Promise<void> {
   requireSense(exports, options);
-  const logger = Logger.create(options.logLevel);
+  const logger = daemonLogger(options.logLevel);
   const target = openTarget(
     {
       interfaces: [...new Set(options.interfaces)],

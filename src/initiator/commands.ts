@@ -83,7 +83,7 @@ export class Commands implements EngineEvents {
     }
   }
 
-  notice(kind: NoticeKind | 'interface' | 'nbd', target: string, text: string): void {
+  notice(kind: NoticeKind | 'interface' | 'nbd' | 'protection', target: string, text: string): void {
     this.#post({ type: 'notice', kind, target, text });
   }
 

@@ -25,6 +25,8 @@ export interface InitiatorOptions {
   readonly backend: BackendChoice;
   /** 64 KiB chunks of payload memory. */
   readonly chunks: number;
+  /** Whether that memory is kept from being swapped out. */
+  readonly lockMemory: boolean;
   readonly version: string;
 }
 
@@ -43,6 +45,7 @@ const WARNINGS = new Set([
   'aoe-error',
   'size-changed',
   'limit',
+  'protection',
   'dead',
 ]);
 

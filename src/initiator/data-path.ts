@@ -34,6 +34,8 @@ export interface DataPathOptions {
   readonly interfaces: readonly string[];
   /** 64 KiB chunks of payload memory. */
   readonly chunks: number;
+  /** Whether that memory is kept from being swapped out. */
+  readonly lockMemory: boolean;
 }
 
 /** Payload memory unless told otherwise: 64 MiB, of which only what is used takes up physical memory. */
@@ -51,7 +53,12 @@ export class DataPath {
   constructor(options: DataPathOptions, events: DataPathEvents) {
     this.#events = events;
     this.#wake = EventFd.create();
-    const workerData = { eventFd: this.#wake.fd, interfaces: options.interfaces, chunks: options.chunks };
+    const workerData = {
+      eventFd: this.#wake.fd,
+      interfaces: options.interfaces,
+      chunks: options.chunks,
+      lockMemory: options.lockMemory,
+    };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
     this.#worker.on('message', (message: WorkerMessage) => this.#received(message));
     this.#worker.on('error', (error) => this.#ended(error));

@@ -178,7 +178,12 @@ export type WorkerMessage =
   /** A connection to the kernel has ended; with `goodbye` when the kernel has said that it will not come back. */
   | { readonly type: 'kernelGone'; readonly connection: number; readonly goodbye: boolean }
   | { readonly type: 'linkDead'; readonly index: number }
-  | { readonly type: 'notice'; readonly kind: NoticeKind | 'interface' | 'nbd'; readonly target: string; readonly text: string };
+  | {
+      readonly type: 'notice';
+      readonly kind: NoticeKind | 'interface' | 'nbd' | 'protection';
+      readonly target: string;
+      readonly text: string;
+    };
 
 /** What the worker is started with. */
 export interface WorkerOptions {
@@ -186,4 +191,5 @@ export interface WorkerOptions {
   readonly interfaces: readonly string[];
   /** 64 KiB chunks for the data of requests, over all volumes. */
   readonly chunks: number;
+  readonly lockMemory: boolean;
 }

@@ -1,6 +1,8 @@
 /** Entry of the data-path thread. It stays in its own loop for good and never returns to Node's. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Arena } from '../buffers/arena.ts';
 import { EventFd } from '../system/eventfd.ts';
+import { lockArena } from '../system/memory-lock.ts';
 import { Commands } from './commands.ts';
 import { Loop } from './loop.ts';
 import type { CommandMessage, WorkerMessage, WorkerOptions } from './messages.ts';
@@ -22,7 +24,17 @@ const loop = new Loop(options, new EventFd(options.eventFd), commands, {
   linkDead: (index) => port.postMessage({ type: 'linkDead', index } satisfies WorkerMessage),
 });
 commands.connect(loop);
+if (options.lockMemory) keepInMemory(loop.memory.arena);
 commands.execute(0, { op: 'setInterfaces', patterns: options.interfaces }, nowUs());
 loop.run();
 loop.close();
 port.close();
+
+/** As well as this machine allows. */
+function keepInMemory(arena: Arena): void {
+  try {
+    lockArena(arena);
+  } catch (error) {
+    commands.notice('protection', '', (error as Error).message);
+  }
+}

@@ -124,3 +124,16 @@ export const CTRL_ATTR_MAXATTR = 5;
 export const CTRL_ATTR_MCAST_GROUPS = 7;
 export const CTRL_ATTR_MCAST_GRP_NAME = 1;
 export const CTRL_ATTR_MCAST_GRP_ID = 2;
+
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
+
+/** From linux/prctl.h, Linux 5.6. */
+export const PR_SET_IO_FLUSHER = 57;
+export const PR_GET_IO_FLUSHER = 58;
+
+export const MLOCK_ONFAULT = 1;
+
+export const WNOHANG = 1;
+
+export const POLLOUT = 4;

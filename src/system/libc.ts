@@ -26,6 +26,9 @@ const SSIZE = 'intptr_t';
 const OFFSET = 'int64_t';
 const BUFFER = 'void *';
 const TEXT = 'str';
+/** The last one is null. */
+const TEXTS = 'const char **';
+const UNSIGNED_LONG = 'uint64_t';
 
 type Fd = number;
 type Address = number;
@@ -139,6 +142,24 @@ export const epollCtl = bind<(fd: Fd, operation: number, target: Fd, event: Addr
 export const eventfd = bind<(initial: number, flags: number) => Fd>('eventfd', FD, UINT, INT);
 // ioctl is variadic in C; for integer and pointer arguments the calling conventions of x64 and arm64 Linux make no difference.
 export const ioctl = bind<(fd: Fd, request: number, argument: Memory) => number>('ioctl', INT, FD, 'uint64_t', BUFFER);
+export const fcntl = bind<(fd: Fd, command: number, argument: number) => number>('fcntl', INT, FD, INT, INT);
+export const execve = bind<(path: string, args: readonly (string | null)[], environment: readonly (string | null)[]) => number>(
+  'execve',
+  INT,
+  ...[TEXT, TEXTS, TEXTS],
+);
+export const prctl = bind<(option: number, ...more: readonly [number, number, number, number]) => number>(
+  'prctl',
+  INT,
+  ...[INT, UNSIGNED_LONG, UNSIGNED_LONG, UNSIGNED_LONG, UNSIGNED_LONG],
+);
+export const mlock2 = bind<(address: Address, sizeBytes: number, flags: number) => number>('mlock2', INT, ADDRESS, SIZE, UINT);
+export const waitpid = bind<(pid: number, status: Memory, options: number) => number>('waitpid', INT, INT, BUFFER, INT);
+export const poll = bind<(descriptors: Memory, count: number, timeoutMs: number) => number>(
+  'poll',
+  INT,
+  ...[BUFFER, UNSIGNED_LONG, INT],
+);
 export const flock = bind<(fd: Fd, operation: number) => number>('flock', INT, FD, INT);
 export const chmod = bind<(path: string, mode: number) => number>('chmod', INT, TEXT, UINT);
 

@@ -111,3 +111,9 @@ export function storeWord64(words: Int32Array, index: number, value: number): vo
   words[index] = value | 0;
   words[index + 1] = (value / 0x1_0000_0000) | 0;
 }
+
+/** struct pollfd */
+export const POLLFD_BYTES = 8;
+export const POLLFD_FD = 0;
+export const POLLFD_EVENTS = 4;
+export const POLLFD_REVENTS = 6;

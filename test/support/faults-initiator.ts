@@ -19,7 +19,7 @@ function print(message: unknown): void {
 }
 
 const dataPath = new DataPath(
-  { interfaces: process.argv.slice(2), chunks: CHUNKS },
+  { interfaces: process.argv.slice(2), chunks: CHUNKS, lockMemory: false },
   {
     notice: (kind, target, text) => print({ kind, target, text }),
     failed: (error) => {

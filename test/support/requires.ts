@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, test } from '@jest/globals';
+import { hasCapability } from '../../src/system/capabilities.ts';
 
 /** Something a test needs from the machine it runs on. */
 export interface Requirement {
@@ -29,6 +30,12 @@ export function command(name: string, debianPackage = name): Requirement {
 /** The test uses a device node that depends on the kernel, e.g. `/dev/fuse`. Not even every CI machine has it. */
 export function device(path: string): Requirement {
   const missing = canOpen(path) ? undefined : `needs ${path}: load its kernel module, or let the container use it`;
+  return { missing, certainInCi: false };
+}
+
+/** The test needs a right that root has not got in every container. @param name as in capabilities(7) */
+export function capability(number: bigint, name: string): Requirement {
+  const missing = hasCapability(number) ? undefined : `needs ${name}: give the container this capability`;
   return { missing, certainInCi: false };
 }
 

@@ -33,6 +33,7 @@ const STRUCTURES: readonly (readonly [ours: string, theirs: string])[] = [
   }),
   ...structure('NLATTR', 'struct nlattr', { LEN: 'nla_len', TYPE: 'nla_type' }),
   ...structure('NLMSGERR', 'struct nlmsgerr', { ERROR: 'error', MSG: 'msg' }),
+  ...structure('POLLFD', 'struct pollfd', { FD: 'fd', EVENTS: 'events', REVENTS: 'revents' }),
   ...structure('GENLMSGHDR', 'struct genlmsghdr', { CMD: 'cmd', VERSION: 'version' }),
 ];
 
@@ -63,7 +64,7 @@ const C_NAMES: Readonly<Record<string, string | undefined>> = {
 const HEADERS = [
   'sys/socket.h sys/un.h sys/epoll.h sys/eventfd.h sys/mman.h sys/file.h sys/ioctl.h errno.h stddef.h fcntl.h net/if.h net/if_arp.h',
   'linux/falloc.h linux/fs.h linux/filter.h linux/if_packet.h linux/if_link.h linux/netlink.h linux/rtnetlink.h',
-  'linux/genetlink.h linux/nbd.h linux/nbd-netlink.h',
+  'linux/genetlink.h linux/nbd.h linux/nbd-netlink.h linux/prctl.h poll.h sys/wait.h',
 ].flatMap((line) => line.split(' '));
 
 const COMPILERS = [
