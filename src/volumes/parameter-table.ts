@@ -2,7 +2,7 @@ import { SHELF_MAX, SLOT_MAX } from '../aoe/constants.ts';
 import { MAX_OUTSTANDING_DEFAULT, MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
 import { parseInterfacePatterns, type InterfacePatterns } from './interface-patterns.ts';
 import { formatRanges, parseRanges, type NumberRanges } from './number-ranges.ts';
-import { oneOf, wasteLimit, wholeNumber, type ParameterSyntax } from './parameter-values.ts';
+import { listPattern, oneOf, wasteLimit, wholeNumber, type ParameterSyntax } from './parameter-values.ts';
 import { FENCING_LEVELS } from './records.ts';
 
 /** Where a parameter may stand. */
@@ -42,6 +42,7 @@ export const PARAMETERS = {
     byDefault: '',
     places: EVERYWHERE,
     expected: 'interface names or patterns of 1 to 15 characters with commas between, like eth1,san*',
+    schema: { pattern: String.raw`^\s*$|${listPattern(String.raw`[^\s/:,]{1,15}`)}` },
     read: parseInterfacePatterns,
     write: (patterns) => patterns.join(','),
   }),
@@ -135,6 +136,7 @@ function parameter<T>(definition: Parameter<T>): Parameter<T> {
 function ranges(max: number): ParameterSyntax<NumberRanges> {
   return {
     expected: `numbers or ranges from 0 to ${max} with commas between, like 1-4,7`,
+    schema: { pattern: listPattern(String.raw`\d{1,6}(-\d{1,6})?`) },
     read: (text) => parseRanges(text, max),
     write: formatRanges,
   };

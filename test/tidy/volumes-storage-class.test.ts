@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { parameterDocument } from '../../src/volumes/parameter-document.ts';
+import { parameterDocument, parameterSchema } from '../../src/volumes/parameter-document.ts';
 import { parametersOf } from '../../src/volumes/parameters.ts';
 import { pathOf, textOf } from '../support/repository.ts';
 
@@ -14,6 +14,13 @@ test('docs/storage-class.md says what the table of parameters says', () => {
   if (process.env['AOE_CSI_UPDATE_DOCS'] === '1') writeFileSync(pathOf(DOCUMENT), current);
   expect(textOf(DOCUMENT)).toBe(current);
   expect(SECTION.test(text)).toBe(true);
+});
+
+test('docs/storage-class.schema.json says the same to programs', () => {
+  const file = 'docs/storage-class.schema.json';
+  const current = `${JSON.stringify(parameterSchema(), undefined, 2)}\n`;
+  if (process.env['AOE_CSI_UPDATE_DOCS'] === '1') writeFileSync(pathOf(file), current);
+  expect(JSON.parse(textOf(file))).toEqual(JSON.parse(current));
 });
 
 test('docs/storage-class.md shows a StorageClass whose parameters exist', () => {

@@ -39,6 +39,11 @@ const TEXTS: Readonly<Record<string, { good: Readonly<Record<string, string>>; b
   format: { good: { never: 'never', blank: 'blank' }, bad: ['', 'always', 'true'] },
 };
 
+/** Whether a text is what the schema of a parameter lets through. */
+function fits({ schema }: Parameter<unknown>, text: string): boolean {
+  return 'enum' in schema ? schema.enum.includes(text) : new RegExp(schema.pattern, 'u').test(text);
+}
+
 describe('parameters', () => {
   test.each(all.map((parameter) => [parameter.name, parameter] as const))(
     '%s reads good values and says what it expects of bad ones',
@@ -49,6 +54,10 @@ describe('parameters', () => {
         // The form that is kept means the same, and is kept as it is.
         expect(readParameters(place, { [name]: stands }).parameters[name]).toBe(stands);
       }
+      for (const text of [...Object.keys(TEXTS[name].good), parameter.byDefault])
+        expect([text, fits(parameter, text)]).toEqual([text, true]);
+      // A schema does not count, but what is no such thing at all it does not let through.
+      expect(TEXTS[name].bad.some((text) => !fits(parameter, text))).toBe(true);
       for (const text of TEXTS[name].bad) {
         expect(() => readParameters(place, { [name]: text })).toThrow(
           expect.objectContaining({
@@ -73,7 +82,9 @@ describe('parameters', () => {
         fc.string({ unit: fc.constantFrom(...'0123456789-,%.GiKePe thn*?é\0'.split('')), maxLength: 12 }),
         (parameter, text) => {
           const value = parameter.read(text);
-          if (value !== undefined) expect(parameter.read(parameter.write(value))).toEqual(value);
+          if (value === undefined) return;
+          expect(parameter.read(parameter.write(value))).toEqual(value);
+          expect([text, fits(parameter, text)]).toEqual([text, true]);
         },
       ),
       { numRuns: 3_000 },
