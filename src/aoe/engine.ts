@@ -183,6 +183,7 @@ export class Engine implements SightingListener {
     for (const target of this.#core.attached) {
       const { volume } = target;
       if (volume === undefined) continue;
+      if (target.abandoned.length > 0) this.#replies.endAbandoned(target, nowUs);
       if (volume.closing) this.#attachments.tick(target, volume, nowUs);
       if (!target.hasWork) continue;
       if (this.#health.assure(target, nowUs)) this.#changed = true;

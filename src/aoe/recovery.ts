@@ -1,4 +1,4 @@
-import { OP_TRIM, OP_WRITE } from '../block/request.ts';
+import { OP_TRIM, OP_WRITE, type RequestOwner } from '../block/request.ts';
 import type { Core } from './core.ts';
 import { COPY_IN_FLIGHT, COPY_LOST, COPY_ZOMBIE, NO_COPY } from './copies.ts';
 import { FRAGMENT_RESEND, isSlow, type Fragment } from './fragment.ts';
@@ -161,6 +161,16 @@ export class Recovery {
   /** Everything under way on `path` is taken for lost, without blame: the target restarted, or the interface went down. */
   loseAll(path: Path): void {
     while (path.head !== NO_COPY) this.markLost(path, path.head);
+  }
+
+  /** The same for what one owner has under way. */
+  loseThoseOf(path: Path, owner: RequestOwner): void {
+    const { copies } = this.#core;
+    for (let copy = path.head; copy !== NO_COPY;) {
+      const next = copies.next[copy];
+      if (copies.fragment[copy]?.request?.owner === owner) this.markLost(path, copy);
+      copy = next;
+    }
   }
 
   /**

@@ -1,10 +1,19 @@
-import { OP_FLUSH, OP_READ, OP_TRIM, OP_WRITE, type BlockRequest } from '../block/request.ts';
+import {
+  OP_FLUSH,
+  OP_READ,
+  OP_TRIM,
+  OP_WRITE,
+  type BlockRequest,
+  type RequestOwner,
+  type RequestQueue,
+} from '../block/request.ts';
 import {
   STATUS_FENCED,
   STATUS_INVALID,
   STATUS_IO_ERROR,
   STATUS_NOT_SUPPORTED,
   STATUS_OK,
+  STATUS_SHUTDOWN,
   type BlockStatus,
 } from '../block/status.ts';
 import {
@@ -230,6 +239,41 @@ export class Replies implements FenceKeeper {
     for (let request = first; request !== undefined; request = next()) {
       request.status = status;
       this.#finish(request, target);
+    }
+  }
+
+  /**
+   * Ends the requests of owners that are gone. Who comes after them may write to the same sectors, and must not be overtaken by what
+   * they have left: so nothing of theirs is sent any more, and copies of their writes that nobody has answered are waited for.
+   */
+  endAbandoned(target: Target, nowUs: number): void {
+    for (let owner = target.abandoned.pop(); owner !== undefined; owner = target.abandoned.pop()) {
+      for (const path of target.paths) this.#recovery.loseThoseOf(path, owner);
+      for (let left = target.ready.length; left > 0; left--) {
+        const fragment = target.ready.shift();
+        if (fragment === undefined) break;
+        if (fragment.request?.owner === owner) {
+          fragment.state = FRAGMENT_IDLE;
+          this.fail(fragment, target, STATUS_SHUTDOWN, NO_COPY, nowUs);
+        } else {
+          target.ready.push(fragment);
+        }
+      }
+      this.#endQueued(target, target.queue, owner);
+      this.#endQueued(target, target.held, owner);
+    }
+  }
+
+  #endQueued(target: Target, queue: RequestQueue, owner: RequestOwner): void {
+    for (let left = queue.length; left > 0; left--) {
+      const request = queue.shift();
+      if (request === undefined) return;
+      if (request.owner === owner) {
+        request.status = STATUS_SHUTDOWN;
+        this.#finish(request, target);
+      } else {
+        queue.push(request);
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-import { RequestQueue } from '../block/request.ts';
+import { RequestQueue, type RequestOwner } from '../block/request.ts';
 import type { Mac } from './address.ts';
 import { SECTORS_PER_FRAME_LEGACY } from './constants.ts';
 import { NO_COPY } from './copies.ts';
@@ -61,6 +61,8 @@ export class Target {
   inFlight = 0;
   /** Requests accepted and not ended. */
   requests = 0;
+  /** Owners that are gone; what is left of their requests is ended before anything is sent again. */
+  readonly abandoned: RequestOwner[] = [];
   /** Late copies of finished writes, oldest first, linked through Copies. */
   lateHead = NO_COPY;
   lateTail = NO_COPY;

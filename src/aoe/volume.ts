@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../block/device.ts';
-import { OP_FLUSH, OP_READ, OP_TRIM, type BlockRequest } from '../block/request.ts';
+import { OP_FLUSH, OP_READ, OP_TRIM, type BlockRequest, type RequestOwner } from '../block/request.ts';
 import {
   STATUS_DEAD,
   STATUS_FENCED,
@@ -82,6 +82,10 @@ export class Volume implements BlockDevice {
     }
     request.status = refusal;
     request.owner?.completed(request);
+  }
+
+  abandon(owner: RequestOwner): void {
+    if (this.target.requests > 0) this.target.abandoned.push(owner);
   }
 
   #empty(request: BlockRequest): boolean {

@@ -1,4 +1,4 @@
-import type { BlockRequest } from './request.ts';
+import type { BlockRequest, RequestOwner } from './request.ts';
 
 /** Something that takes block requests: an attached AoE volume, or memory in a test. */
 export interface BlockDevice {
@@ -15,4 +15,10 @@ export interface BlockDevice {
    * returns. Flush is always accepted: a target that can't flush acknowledges it at once, and the volume says so elsewhere.
    */
   submit(request: BlockRequest): void;
+
+  /**
+   * Ends all requests of an owner that is gone: none of them may change the medium any more after a request that is submitted later
+   * has. They come back through `completed`, now or later.
+   */
+  abandon(owner: RequestOwner): void;
 }

@@ -144,6 +144,7 @@ export class Transmission implements Phase, RequestOwner {
 
   close(): void {
     this.#closed = true;
+    if (this.#submitted > 0) this.device.abandon(this);
     this.#replies.clear();
     const request = this.#payload.request;
     this.#payload.end();

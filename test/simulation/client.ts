@@ -63,7 +63,7 @@ class Pending {
  * A file system, as a volume sees it: several requests under way, never two that overlap, and a good memory for what it wrote. It
  * submits from timers and, as an NBD session does, from within `completed`.
  */
-export class Client implements RequestOwner {
+export class Client {
   readonly target: ModelTarget;
   /** The disk whose content it knows, wherever that is now. */
   readonly disk: ModelDisk;
@@ -78,6 +78,9 @@ export class Client implements RequestOwner {
   failed = 0;
   readonly #options: ClientOptions;
   readonly #pending = new Map<BlockRequest, Pending>();
+  /** Requests of connections that are gone: their memory comes back, and what has become of them nobody hears. */
+  readonly #forgotten = new Set<BlockRequest>();
+  #connection = this.#connect();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -111,7 +114,36 @@ export class Client implements RequestOwner {
     this.#submit(OP_READ);
   }
 
-  completed(request: BlockRequest): void {
+  /**
+   * The connection breaks and is made anew: nobody waits for the requests of the old one any more, and new ones may go to the same
+   * sectors. What the old ones wrote may be there or not, but not any later.
+   */
+  reconnect(abandons: boolean): void {
+    const { volume } = this;
+    if (volume === undefined) return;
+    const old = this.#connection;
+    this.#connection = this.#connect();
+    for (const { request, version } of this.#pending.values()) {
+      this.#options.trace(() => `${this.#name}: ${this.#what(request)} is forgotten`);
+      this.#forgotten.add(request);
+      if (version !== 0) this.ledger.failed(request.lba, request.sectors, version);
+    }
+    this.#pending.clear();
+    this.#options.submitted();
+    if (abandons) volume.abandon(old);
+    const { depth } = this.#options.workload;
+    for (let count = 0; count < depth; count++) this.#submitAny();
+  }
+
+  #connect(): RequestOwner {
+    return { completed: (request) => this.#completed(request) };
+  }
+
+  #completed(request: BlockRequest): void {
+    if (this.#forgotten.delete(request)) {
+      this.#options.chunks.release(request.chunk);
+      return;
+    }
     const pending = this.#pending.get(request);
     if (pending === undefined) throw new Violation(`${this.#name}: ${this.#what(request)} was completed twice`);
     this.#pending.delete(request);
@@ -148,7 +180,7 @@ export class Client implements RequestOwner {
     if (op === OP_TRIM && !volume.canTrim) return;
     const request = new BlockRequest();
     request.op = op;
-    request.owner = this;
+    request.owner = this.#connection;
     if (op !== OP_FLUSH && !this.#choosePlace(request, volume)) return;
     request.fua = (op === OP_WRITE || op === OP_WRITE_ZEROES) && random.chance(0.15);
     request.noHole = op === OP_WRITE_ZEROES && random.chance(0.5);

@@ -160,12 +160,12 @@ export class Laboratory implements EngineEvents, RequestOwner {
     return { lab, target, volume };
   }
 
-  submit(volume: Volume, op: BlockOp, lba = 0, sectors = 0): BlockRequest {
+  submit(volume: Volume, op: BlockOp, lba = 0, sectors = 0, owner: RequestOwner = this): BlockRequest {
     const request = new BlockRequest();
     request.op = op;
     request.lba = lba;
     request.sectors = sectors;
-    request.owner = this;
+    request.owner = owner;
     request.chunk = this.initiator.chunks.allocate(Math.max(sectors, 1) * 512);
     this.initiator.awake = true;
     volume.submit(request);

@@ -36,6 +36,7 @@ test('runSeed() does the same when it is given the same seed', () => {
 describe('mistakes put in on purpose', () => {
   const MISTAKES: readonly (readonly [mutation: Mutation, scenario: string, message: RegExp])[] = [
     ['no-quarantine', 'late-copies', /is wrong: expected|not on stable storage/],
+    ['no-abandon', 'reconnecting-client', /is wrong: expected|not on stable storage/],
     ['no-withdraw', 'lossy', /is wrong: expected|not on stable storage/],
     ['same-identity', 'replaced-disk', /stranger|is wrong|not on stable storage/],
     ['forgets-writes', 'plain', /is wrong|not on stable storage/],

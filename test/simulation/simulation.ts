@@ -16,6 +16,8 @@ import { SimulatedInitiator } from './simulated-initiator.ts';
 export const MUTATIONS = [
   /** New writes don't wait for late copies of older ones. */
   'no-quarantine',
+  /** Requests of connections that are gone go on. */
+  'no-abandon',
   /** Memory is received into although nothing is expected there any more. */
   'no-withdraw',
   /** A stranger's disk says that it is the volume's own: as good as an engine that doesn't look. */

@@ -488,6 +488,18 @@ export const TROUBLES: readonly Trouble[] = [
     },
   },
   {
+    name: 'reconnecting-client',
+    combines: true,
+    plan: (simulation) => {
+      const { random, events, healUs, mutation } = simulation;
+      for (const client of simulation.clients) {
+        for (let count = random.integer(1, 8); count > 0; count--) {
+          events.at(random.integer(0, healUs), () => client.reconnect(mutation !== 'no-abandon'));
+        }
+      }
+    },
+  },
+  {
     name: 'moved-target',
     combines: true,
     plan: (simulation) => {

@@ -22,6 +22,7 @@ const device: BlockDevice = {
     request.status = STATUS_OK;
     request.owner?.completed(request);
   },
+  abandon: () => undefined,
 };
 const session = wire.session({ device });
 const vector = new IoVector(64);

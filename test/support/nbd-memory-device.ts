@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../src/block/device.ts';
-import { OP_READ, OP_TRIM, OP_WRITE, OP_WRITE_ZEROES, type BlockRequest } from '../../src/block/request.ts';
+import { OP_READ, OP_TRIM, OP_WRITE, OP_WRITE_ZEROES, type BlockRequest, type RequestOwner } from '../../src/block/request.ts';
 import { STATUS_OK, type BlockStatus } from '../../src/block/status.ts';
 import type { Arena } from '../../src/buffers/arena.ts';
 import { CHUNK_BYTES, type ChunkPool } from '../../src/buffers/chunk-pool.ts';
@@ -22,6 +22,8 @@ export class MemoryDevice implements BlockDevice {
   readonly content: Uint8Array;
   /** Requests taken and not completed, oldest first. */
   readonly pending: BlockRequest[] = [];
+  /** Owners that are gone; the test ends their requests. */
+  readonly abandoned: RequestOwner[] = [];
   readonly #immediate: boolean;
   readonly #arena: Arena;
   readonly #chunks: ChunkPool;
@@ -41,6 +43,10 @@ export class MemoryDevice implements BlockDevice {
     if (request.lba < 0 || request.lba + request.sectors > this.sectors) throw new Error('submitted beyond the end');
     this.pending.push(request);
     if (this.#immediate) this.complete(this.pending.length - 1);
+  }
+
+  abandon(owner: RequestOwner): void {
+    this.abandoned.push(owner);
   }
 
   /** Ends the pending request at `index`, with its data moved when `status` is OK. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ATA_IDENTIFY, ATA_READ_EXT, ATA_WRITE_EXT } from '../../src/aoe/constants.ts';
 import { OP_FLUSH, OP_READ, OP_TRIM, OP_WRITE } from '../../src/block/request.ts';
-import { STATUS_OK } from '../../src/block/status.ts';
+import { STATUS_OK, STATUS_SHUTDOWN } from '../../src/block/status.ts';
 import { Laboratory, type SentFrame } from '../simulation/laboratory.ts';
 
 /** LBA of an ATA frame, which is small here. */
@@ -199,6 +199,48 @@ describe('two paths', () => {
     const request = lab.submit(volume, OP_WRITE, 0, 8);
     lab.runUntil(() => lab.ended(request), 250_000);
     expect(request.status).toBe(STATUS_OK);
+  });
+});
+
+describe('requests of owners that are gone', () => {
+  test('abandon() ends them, whatever they wait for, and nothing of them is sent any more', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    const gone = { completed: lab.completed.bind(lab) };
+    target.crash(false);
+    const old = [lab.submit(volume, OP_WRITE, 8, 3, gone), lab.submit(volume, OP_READ, 16, 1, gone)];
+    const others = lab.submit(volume, OP_WRITE, 32, 1);
+    lab.run(500_000);
+    old.push(lab.submit(volume, OP_FLUSH, 0, 0, gone));
+    volume.abandon(gone);
+    lab.initiator.awake = true;
+    lab.run(1_000);
+    expect(old.map(({ status }) => status)).toEqual([STATUS_SHUTDOWN, STATUS_SHUTDOWN, STATUS_SHUTDOWN]);
+    expect(lab.ended(others)).toBe(false);
+    lab.sent.length = 0;
+    target.start(true);
+    lab.runUntil(() => lab.ended(others), 10_000);
+    lab.run(5_000_000);
+    // The path was proven by a read of LBA 0, and larger frames were tried there.
+    expect(
+      lab.sent
+        .filter(isIo)
+        .map(lbaOf)
+        .filter((lba) => lba > 0),
+    ).toEqual([32]);
+  });
+
+  test('abandon() makes newer writes to the same sectors wait for what may still be on its way', () => {
+    const { lab, volume } = Laboratory.simple();
+    const gone = { completed: lab.completed.bind(lab) };
+    let lost = 0;
+    lab.loses = ({ opcode }) => opcode === ATA_WRITE_EXT && lost++ === 0;
+    lab.submit(volume, OP_WRITE, 8, 1, gone);
+    lab.run(1_000);
+    volume.abandon(gone);
+    const newer = lab.submit(volume, OP_WRITE, 8, 1);
+    lab.run(1_900_000);
+    expect(lab.ended(newer)).toBe(false);
+    lab.runUntil(() => lab.ended(newer), 200_000);
   });
 });
 

@@ -138,7 +138,8 @@ describe('NbdSession transmission', () => {
     const { wire } = open();
     const taken: [number, number, number][] = [];
     const submit = (request: BlockRequest) => void taken.push([request.op, request.lba, request.sectors]);
-    const session = wire.session({ device: { name: 'e0.0', sectors: 2 ** 48, readOnly: false, canTrim: true, submit } });
+    const abandon = () => undefined;
+    const session = wire.session({ device: { name: 'e0.0', sectors: 2 ** 48, readOnly: false, canTrim: true, submit, abandon } });
     const end = 2n ** 57n;
     const commands = [command(TRIM, 0x1_8000_0000n, 0xfffff000), command(WRITE_ZEROES, end - 0xfffffe00n, 0xfffffe00)];
     wire.exchange(session, encode(...commands));
@@ -286,6 +287,7 @@ describe('NbdSession transmission', () => {
     device.complete(0);
     wire.transmit(session, 1, 100);
     session.peerClosed();
+    expect(device.abandoned).toHaveLength(1);
     expect(session.finished).toBe(true);
     expect(session.inFlight).toBe(2);
     expect(wire.chunks.free).toBe(wire.chunks.capacity - 2);
