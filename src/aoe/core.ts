@@ -59,6 +59,8 @@ export class Counters {
   distrusted = 0;
   /** Writes that had to wait for a late copy. */
   writesHeld = 0;
+  /** Writes done again because their target may have started anew in between. */
+  writesRepeated = 0;
   targetsRefused = 0;
   requestsFailed = 0;
 }

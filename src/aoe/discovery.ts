@@ -16,7 +16,8 @@ import {
 import { describeIdentity } from './identity.ts';
 import type { Identity } from './identify.ts';
 import { Path, STANDING_PROVEN } from './path.ts';
-import type { IdentityListener, PathHealth } from './path-health.ts';
+import type { IdentityListener } from './health-listeners.ts';
+import type { PathHealth } from './path-health.ts';
 import type { PayloadProbe } from './payload-probe.ts';
 import type { Port } from './port.ts';
 import { Target } from './target.ts';
@@ -113,7 +114,8 @@ export class Discovery implements IdentityListener {
     path.seenUs = nowUs;
     const tag = view.getInt32(at + TAG);
     countAnswer(path, tag);
-    this.#learn(target, response, nowUs);
+    // What a stranger buffers, or has for a config string, says nothing of the volume's target.
+    if (target.owner === undefined || target.owner === mac) this.#learn(target, response, nowUs);
     this.#sighted(path, tag === 0, known === undefined, nowUs);
   }
 

@@ -166,7 +166,7 @@ export class Engine implements SightingListener {
     }
     const command = view.getUint8(at + COMMAND);
     if (command === COMMAND_ATA) {
-      this.#replies.receive(port.id, at, length, data, nowUs);
+      this.#replies.receive(port, at, length, data, nowUs);
     } else if (command === COMMAND_CONFIG) {
       this.#scanUs = 0;
       this.#commands.receive(port, command, at, length);

@@ -60,7 +60,7 @@ export const REVERIFY_US = 30_000_000;
 export const SURE_US = 2_000_000;
 /** The read that is to prove a path is sent no longer after its identity was learnt than this; then that is asked again. */
 export const IDENTITY_FRESH_US = 1_000_000;
-/** Announcements closer together than this start one verification. */
+/** Announcements closer together than this are told once. */
 export const VERIFY_SPACING_US = 100_000;
 
 /** Broadcast discovery: bursts after an interface came up, then this often (plus up to a quarter of random jitter). */

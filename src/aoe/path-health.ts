@@ -16,30 +16,24 @@ import {
   UNAVAILABLE_POLL_US,
   VERIFY_SPACING_US,
 } from './limits.ts';
+import type { Mac } from './address.ts';
 import { aoeErrorName } from './names.ts';
 import type { PayloadProbe } from './payload-probe.ts';
 import {
   DOUBT_IDLE,
   DOUBT_NONE,
   DOUBT_SILENT,
+  STANDING_CONFLICT,
   STANDING_IDENTIFIED,
   STANDING_PROVEN,
   STANDING_UNPROVEN,
   type Path,
 } from './path.ts';
+import type { FenceKeeper, IdentityListener } from './health-listeners.ts';
 import type { PathWatcher, Recovery } from './recovery.ts';
+import { startedAnew, tellAnnounced } from './restarts.ts';
 import { TARGET_DOWN, TARGET_FENCED, type Target } from './target.ts';
 import { TargetStates } from './target-states.ts';
-
-/** Whoever ends a volume's I/O once its target is reserved by another initiator. */
-export interface FenceKeeper {
-  fence(target: Target, nowUs: number): void;
-}
-
-/** An unattached target's identity has been learnt. */
-export interface IdentityListener {
-  identified(path: Path, identity: Identity): void;
-}
 
 /**
  * Decides which paths take I/O. A path is asked who it is (IDENTIFY), then for a small read; only then is it proven. The same is
@@ -100,24 +94,26 @@ export class PathHealth implements PathWatcher {
   /** The target says that it has just started: whatever it had queued is gone, and it may be another one. */
   announced(path: Path, nowUs: number): void {
     const { target } = path;
-    if (!this.#mayAsk(path)) {
+    if (target.owner !== undefined && target.owner !== path.mac && ownerWorks(target)) {
       // Another MAC than the one in use: no reason to stop, but to look who it is.
       this.sighted(path, nowUs);
       return;
     }
-    if (nowUs - path.announcedUs < VERIFY_SPACING_US) return;
-    this.#core.events.notice(
-      'target-announced',
-      target.name,
-      `${target.name} announced itself: checking its identity before I/O goes on`,
-    );
+    if (target.owner === path.mac) startedAnew(target, this.#core.events);
+    if (nowUs - path.announcedUs >= VERIFY_SPACING_US) tellAnnounced(target, this.#core.events);
+    // However soon after the last one: in between another disk may have come. And on whatever interface it was heard.
     for (const other of target.paths) {
       if (other.mac !== path.mac) continue;
       other.announcedUs = nowUs;
-      if (!this.#mayAsk(other)) continue;
-      other.distrust();
-      this.begin(other, nowUs);
+      this.#doubtAll(other, nowUs);
     }
+  }
+
+  /** Nothing that was sent on the path so far, or was said there, counts any more. */
+  #doubtAll(path: Path, nowUs: number): void {
+    path.distrust();
+    if (this.#mayAsk(path)) this.begin(path, nowUs);
+    else this.leave(path);
   }
 
   /** A path of a target with a volume has answered a query. One that is not known yet, or was given up, is asked who it is. */
@@ -234,7 +230,10 @@ export class PathHealth implements PathWatcher {
 
   /** The target's state, as it follows from its paths. */
   update(target: Target, nowUs: number): void {
-    if (this.states.update(target, nowUs)) this.#askStrangers(target, nowUs);
+    if (!this.states.update(target, nowUs)) return;
+    // Nobody knows what it does meanwhile.
+    target.starts++;
+    this.#askStrangers(target, nowUs);
   }
 
   #mayAsk(path: Path): boolean {
@@ -300,10 +299,12 @@ export class PathHealth implements PathWatcher {
       this.#listener.identified(path, identity);
       return;
     }
+    const { owner } = target;
+    const known = path.standing === STANDING_CONFLICT;
     const verdict = this.#admission.judge(path, identity);
-    if (verdict === MISMATCH) this.#hold(path, nowUs);
+    if (verdict === MISMATCH) this.#hold(path, known, nowUs);
     if (verdict !== ADMITTED) return;
-    this.#dismissOthers(target);
+    if (owner !== undefined && target.owner !== undefined && owner !== target.owner) this.#takenOver(target, target.owner);
     if (path.standing === STANDING_PROVEN) {
       // Not both at once: a target with a single buffer would drop the I/O that waits, again and again.
       if (path.doubt === DOUBT_NONE) this.#exchanges.query(path, nowUs);
@@ -319,21 +320,34 @@ export class PathHealth implements PathWatcher {
     this.tick(path, nowUs);
   }
 
-  /** The volume has moved to another MAC: what was under way through the former one goes on here. */
-  #dismissOthers(target: Target): void {
-    if (target.owner === undefined) return;
+  /**
+   * The volume has moved to another MAC: what was under way through the former one goes on here, and what that one still says
+   * counts for nothing. It may be a machine that has stood still while another one took over its disk.
+   */
+  #takenOver(target: Target, owner: Mac): void {
     for (const other of target.paths) {
-      if (other.mac !== target.owner && other.standing === STANDING_PROVEN) this.leave(other);
+      if (other.mac === owner) continue;
+      other.distrust();
+      if (other.standing === STANDING_PROVEN) this.leave(other);
+      else this.#recovery.loseAll(other);
     }
+    startedAnew(target, this.#core.events);
   }
 
-  /** Another disk answers in the volume's place: no I/O, and look again soon. */
-  #hold(path: Path, nowUs: number): void {
+  /** Another disk answers in the volume's place: no I/O, and look again soon. Whatever else leads to this MAC leads there, too. */
+  #hold(path: Path, known: boolean, nowUs: number): void {
+    const { target } = path;
     path.distrust();
     this.#recovery.loseAll(path);
     path.doubt = DOUBT_NONE;
     path.reverifyUs = nowUs + PROBE_LONGEST_US;
-    this.update(path.target, nowUs);
+    if (!known) {
+      target.starts++;
+      for (const other of target.paths) {
+        if (other !== path && other.mac === path.mac && other.standing !== STANDING_CONFLICT) this.#doubtAll(other, nowUs);
+      }
+    }
+    this.update(target, nowUs);
   }
 
   #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {

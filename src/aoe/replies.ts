@@ -34,7 +34,9 @@ import { ATA_COMMAND, ATA_DATA, ATA_FEATURE, ERROR, SHELF, SRC_MAC, TAG, VERSION
 import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX } from './limits.ts';
 import { aoeErrorName, ataStatusText } from './names.ts';
 import type { Path } from './path.ts';
-import type { FenceKeeper, PathHealth } from './path-health.ts';
+import type { Port } from './port.ts';
+import type { FenceKeeper } from './health-listeners.ts';
+import type { PathHealth } from './path-health.ts';
 import type { Recovery } from './recovery.ts';
 import { TARGET_FENCED, type Target } from './target.ts';
 
@@ -54,7 +56,7 @@ export class Replies implements FenceKeeper {
    * An ATA response of `length` bytes whose headers are at `at` and whose data, if any, is at `data`. The caller has checked that
    * the headers are there.
    */
-  receive(portId: number, at: number, length: number, data: number, nowUs: number): void {
+  receive(port: Port, at: number, length: number, data: number, nowUs: number): void {
     const { copies, counters } = this.#core;
     const { view } = this.#core.arena;
     const copy = copies.find(view.getInt32(at + TAG));
@@ -63,7 +65,7 @@ export class Replies implements FenceKeeper {
       counters.unexpected++;
       return;
     }
-    if (!this.#isFrom(path, portId, at)) {
+    if (!this.#isFrom(path, port, at)) {
       counters.wrongSource++;
       return;
     }
@@ -92,10 +94,10 @@ export class Replies implements FenceKeeper {
     this.#recovery.findOvertaken(path);
   }
 
-  #isFrom(path: Path, portId: number, at: number): boolean {
+  #isFrom(path: Path, port: Port, at: number): boolean {
     const { view } = this.#core.arena;
     return (
-      path.port.id === portId &&
+      path.port === port &&
       view.getUint32(at + SRC_MAC) === path.macHigh &&
       view.getUint16(at + SRC_MAC + 4) === path.macLow &&
       // Shelf and slot with the command, which is 0: the word before the tag.
@@ -150,6 +152,7 @@ export class Replies implements FenceKeeper {
     if (fragment.state === FRAGMENT_RESEND) target.ready.remove(fragment);
     this.#recovery.retireCopies(fragment, target, copy, nowUs);
     const { request, sectors } = fragment;
+    if (request?.sectorsDone === 0 && fragment.op !== OP_FLUSH) request.mark = target.starts;
     if (fragment.rest > 0 && request?.status === STATUS_OK) {
       request.sectorsDone += sectors;
       this.#goOn(fragment, target);
@@ -178,6 +181,10 @@ export class Replies implements FenceKeeper {
 
   #finish(request: BlockRequest, target: Target): void {
     if (request.status === STATUS_OK) {
+      if (request.mark !== target.starts && isWrite(request)) {
+        this.#writeAgain(request, target);
+        return;
+      }
       if (request.fua && !request.flushing && target.volume?.flush !== 'none') {
         this.#flushAfter(request, target);
         return;
@@ -196,6 +203,19 @@ export class Replies implements FenceKeeper {
     volume.requestsDone++;
     if (request.op === OP_READ) volume.readSectors += request.sectors;
     else if (request.op === OP_WRITE) volume.writtenSectors += request.sectors;
+    if (request.op === OP_FLUSH) volume.writesFlushed = Math.max(volume.writesFlushed, request.mark);
+    else if (request.op !== OP_READ && !request.flushing) volume.writesDone++;
+  }
+
+  /** The target may have started anew since part of this was written, and have lost that: all of it, while its data is still here. */
+  #writeAgain(request: BlockRequest, target: Target): void {
+    this.#core.counters.writesRepeated++;
+    request.nextSector = 0;
+    request.sectorsDone = 0;
+    request.flushing = false;
+    request.repeated = true;
+    request.cursorChunk = request.chunk;
+    target.queue.push(request);
   }
 
   /** Force unit access: the write is followed by a flush before it is acknowledged. */
@@ -363,6 +383,10 @@ export class Replies implements FenceKeeper {
     );
     this.failAll(target, STATUS_FENCED, nowUs);
   }
+}
+
+function isWrite({ op }: BlockRequest): boolean {
+  return op !== OP_READ && op !== OP_FLUSH;
 }
 
 function describe(fragment: Fragment): string {

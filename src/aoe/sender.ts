@@ -111,6 +111,7 @@ export class Sender {
         break;
       case OP_FLUSH:
         fragment.sectors = 0;
+        request.mark = volume.writesDone;
         break;
     }
     request.nextSector += fragment.sectors;
@@ -121,7 +122,8 @@ export class Sender {
 
   /** Writes wait for late copies of older writes to the same sectors; the request leaves the queue until then. */
   #mustWait(target: Target, request: BlockRequest): boolean {
-    if (request.op === OP_READ || request.op === OP_FLUSH) return false;
+    // What a repeated write may find on its way to the same sectors is its own, with the same data.
+    if (request.op === OP_READ || request.op === OP_FLUSH || request.repeated) return false;
     const from = request.lba + request.nextSector;
     if (!this.#core.lateWrites.overlaps(target, from, request.sectors - request.nextSector)) return false;
     target.queue.shift();

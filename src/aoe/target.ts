@@ -68,6 +68,8 @@ export class Target {
   lateTail = NO_COPY;
   lateCount = 0;
   lastAnswerUs = -Infinity;
+  /** How often it may have started anew, as far as can be known, while a volume uses it: what it had not flushed may be gone. */
+  starts = 0;
   /** Held I/O has been failed after `deadSeconds`; new I/O fails at once until something answers. */
   dead = false;
   /** When it was first found silent, while attached; Infinity while it answers. It counts as down a little later. */

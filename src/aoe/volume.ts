@@ -53,6 +53,13 @@ export class Volume implements BlockDevice {
   queryUs = 0;
   settleUs = Infinity;
 
+  /** Writes acknowledged so far, and those of them that a flush has covered, or whose loss has been spoken of. */
+  writesDone = 0;
+  writesFlushed = 0;
+  /** Restarts of the target that came upon writes not flushed, and how many writes those were. */
+  unflushedRestarts = 0;
+  unflushedWrites = 0;
+
   requestsDone = 0;
   readSectors = 0;
   writtenSectors = 0;
@@ -75,6 +82,7 @@ export class Volume implements BlockDevice {
       request.sectorsDone = 0;
       request.fragmentsOut = 0;
       request.flushing = false;
+      request.repeated = false;
       request.cursorChunk = request.chunk;
       this.target.requests++;
       this.target.queue.push(request);

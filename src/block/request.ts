@@ -59,6 +59,10 @@ export class BlockRequest {
   sectorsDone = 0;
   fragmentsOut = 0;
   flushing = false;
+  /** A write that is done again from its beginning. */
+  repeated = false;
+  /** For writes: which start of the target had its first part. For flushes: how many writes it covers. */
+  mark = 0;
 
   /** Intrusive link of whatever queue the request stands in. */
   next: BlockRequest | undefined = undefined;

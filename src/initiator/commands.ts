@@ -309,5 +309,7 @@ function report({ volume, request, listener }: Attachment): AttachmentReport {
     requestsDone: volume.requestsDone,
     readBytes: volume.readSectors * SECTOR_BYTES,
     writtenBytes: volume.writtenSectors * SECTOR_BYTES,
+    unflushedRestarts: volume.unflushedRestarts,
+    unflushedWrites: volume.unflushedWrites,
   };
 }

@@ -147,6 +147,9 @@ export interface AttachmentReport {
   readonly requestsDone: number;
   readonly readBytes: number;
   readonly writtenBytes: number;
+  /** Restarts of the target that came upon acknowledged writes not flushed, and how many writes those were. */
+  readonly unflushedRestarts: number;
+  readonly unflushedWrites: number;
 }
 
 /** Counters of the whole initiator, by name; all grow. */

@@ -249,8 +249,8 @@ export class Client {
       case OP_WRITE:
       case OP_WRITE_ZEROES:
       case OP_TRIM:
+        if (request.fua && this.#flushes) this.ledger.forced(request.lba, request.sectors, version);
         this.ledger.written(request.lba, request.sectors, version);
-        if (request.fua && this.#flushes) this.ledger.checkDurable(request.lba, request.sectors, version);
         break;
       case OP_FLUSH:
         if (this.#flushes) this.ledger.flushed(mark);

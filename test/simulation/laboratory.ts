@@ -78,6 +78,7 @@ export class Laboratory implements EngineEvents, RequestOwner {
       withdraws: true,
       nowUs: () => this.nowUs,
       trace: () => undefined,
+      received: () => true,
     });
     this.initiator.afterUs = (delayUs, action) => this.events.at(this.nowUs + delayUs, action);
   }
@@ -160,12 +161,13 @@ export class Laboratory implements EngineEvents, RequestOwner {
     return { lab, target, volume };
   }
 
-  submit(volume: Volume, op: BlockOp, lba = 0, sectors = 0, owner: RequestOwner = this): BlockRequest {
+  submit(volume: Volume, op: BlockOp, lba = 0, sectors = 0, owner: RequestOwner = this, fua = false): BlockRequest {
     const request = new BlockRequest();
     request.op = op;
     request.lba = lba;
     request.sectors = sectors;
     request.owner = owner;
+    request.fua = fua;
     request.chunk = this.initiator.chunks.allocate(Math.max(sectors, 1) * 512);
     this.initiator.awake = true;
     volume.submit(request);

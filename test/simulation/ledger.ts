@@ -57,6 +57,23 @@ export class Ledger {
     this.#unflushed.push({ lba, sectors, version });
   }
 
+  /**
+   * The volume's side knows that the disk's machine has started anew: what a write under way had done before is not enough any more
+   * for it to be acknowledged.
+   */
+  restartKnown(): void {
+    this.#othersAfterWrite.clear();
+  }
+
+  /** A write that must be durable is about to be `written`: it is on the stable medium, but for restarts nobody can know of yet. */
+  forced(lba: number, sectors: number, version: number): void {
+    for (let sector = lba; sector < lba + sectors; sector++) {
+      if (this.#othersAfterWrite.has(sector)) continue;
+      if (isSector(this.#disk.durable, sector * SECTOR_WORDS, this.#disk.number, sector, version)) continue;
+      this.#notDurable(sector, version);
+    }
+  }
+
   /** A write ended with an error: each of its sectors is old or new. */
   failed(lba: number, sectors: number, version: number): void {
     this.#pending.fill(0, lba, lba + sectors);
@@ -86,11 +103,15 @@ export class Ledger {
     for (let sector = lba; sector < lba + sectors; sector++) {
       if (this.#expected[sector] !== version || this.#pending[sector] !== 0 || this.#others.has(sector)) continue;
       if (isSector(this.#disk.durable, sector * SECTOR_WORDS, this.#disk.number, sector, version)) continue;
-      throw new Violation(
-        `${this.#name}: a flush was acknowledged, but sector ${sector} is not on stable storage: expected ${nameOf(version)}, there is ` +
-          describeSector(this.#disk.durable, sector * SECTOR_WORDS),
-      );
+      this.#notDurable(sector, version);
     }
+  }
+
+  #notDurable(sector: number, version: number): never {
+    throw new Violation(
+      `${this.#name}: a flush was acknowledged, but sector ${sector} is not on stable storage: expected ${nameOf(version)}, there is ` +
+        describeSector(this.#disk.durable, sector * SECTOR_WORDS),
+    );
   }
 
   /** Compares what a read returned, `words` from `word` on. */

@@ -28,6 +28,8 @@ export interface InitiatorOptions {
   readonly withdraws: boolean;
   readonly nowUs: () => number;
   readonly trace: (text: () => string) => void;
+  /** Told of every frame that the engine is about to be given; false keeps it away. */
+  readonly received: (frame: Frame) => boolean;
 }
 
 /** A network interface of the simulated host. */
@@ -221,6 +223,7 @@ export class SimulatedInitiator {
     this.arena.bytes.set(frame, this.#receiveAt);
     const placedAt = this.placement.place(frame);
     if (placedAt !== undefined) this.arena.bytes.fill(0xdb, this.#receiveAt + ATA_DATA, this.#receiveAt + frame.length);
+    if (!this.#options.received(frame)) return;
     this.engine.receive(port, this.#receiveAt, frame.length, placedAt ?? this.#receiveAt + ATA_DATA, this.#options.nowUs());
   }
 }

@@ -37,6 +37,7 @@ describe('mistakes put in on purpose', () => {
   const MISTAKES: readonly (readonly [mutation: Mutation, scenario: string, message: RegExp])[] = [
     ['no-quarantine', 'late-copies', /is wrong: expected|not on stable storage/],
     ['no-abandon', 'reconnecting-client', /is wrong: expected|not on stable storage/],
+    ['deaf-to-announcements', 'power-failure', /not on stable storage|is wrong: expected/],
     ['no-withdraw', 'lossy', /is wrong: expected|not on stable storage/],
     ['same-identity', 'replaced-disk', /stranger|is wrong|not on stable storage/],
     ['forgets-writes', 'plain', /is wrong|not on stable storage/],

@@ -1,4 +1,6 @@
-import { parseTargetAddress } from '../../src/aoe/address.ts';
+import { parseTargetAddress, readMac } from '../../src/aoe/address.ts';
+import { COMMAND_CONFIG } from '../../src/aoe/constants.ts';
+import { COMMAND, SHELF, SLOT, SRC_MAC, TAG } from '../../src/aoe/layout.ts';
 import type { EngineEvents, NoticeKind } from '../../src/aoe/events.ts';
 import type { Identity } from '../../src/aoe/identify.ts';
 import type { Target } from '../../src/aoe/target.ts';
@@ -8,7 +10,7 @@ import { EventQueue } from './event-queue.ts';
 import { Violation } from './ledger.ts';
 import { ModelDisk } from './model-disk.ts';
 import { HEALTHY, ModelTarget, modelMac, type TargetSetup } from './model-target.ts';
-import { GOOD_NETWORK, Nic, Segment, type Conditions } from './network.ts';
+import { GOOD_NETWORK, Nic, Segment, type Conditions, type Frame } from './network.ts';
 import type { Random } from './random.ts';
 import { SimulatedInitiator } from './simulated-initiator.ts';
 
@@ -18,6 +20,8 @@ export const MUTATIONS = [
   'no-quarantine',
   /** Requests of connections that are gone go on. */
   'no-abandon',
+  /** No announcement of a target reaches the engine. */
+  'deaf-to-announcements',
   /** Memory is received into although nothing is expected there any more. */
   'no-withdraw',
   /** A stranger's disk says that it is the volume's own: as good as an engine that doesn't look. */
@@ -86,6 +90,7 @@ export class Simulation implements EngineEvents {
       withdraws: options.mutation !== 'no-withdraw',
       nowUs: () => this.nowUs,
       trace: (text) => this.trace(text),
+      received: (frame) => !this.#tellRestart(frame) || options.mutation !== 'deaf-to-announcements',
     });
     this.initiator.afterUs = (delayUs, action) => this.afterUs(delayUs, action);
   }
@@ -227,6 +232,20 @@ export class Simulation implements EngineEvents {
 
   /** For scenarios that detach in the middle. */
   whenDetached: (client: Client) => void = () => undefined;
+
+  /** From an announcement of the MAC in use on, the engine must know what a restart may have undone. Answers whether this is one. */
+  #tellRestart(frame: Frame): boolean {
+    if (frame.length < 60) return false;
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    if (view.getUint8(COMMAND) !== COMMAND_CONFIG || view.getUint32(TAG) !== 0) return false;
+    const shelf = view.getUint16(SHELF);
+    const slot = view.getUint8(SLOT);
+    if (this.initiator.engine.find(shelf, slot)?.owner !== readMac(view, SRC_MAC)) return false;
+    for (const { target, ledger } of this.clients) {
+      if (target.setup.shelf === shelf && target.setup.slot === slot) ledger.restartKnown();
+    }
+    return true;
+  }
 
   #clientOf(name: string): Client {
     const { shelf, slot } = parseTargetAddress(name);

@@ -343,6 +343,6 @@ function absent({ name, request, sectors, serial, model }: ServedVolume): Attach
   return {
     ...{ name, sectors, serial, model, readOnly: request.readOnly, socketPath: request.socketPath },
     ...{ canTrim: false, state: 'attaching', reason: '', durability: '', connections: 0, requestsInFlight: 0 },
-    ...{ requestsDone: 0, readBytes: 0, writtenBytes: 0 },
+    ...{ requestsDone: 0, readBytes: 0, writtenBytes: 0, unflushedRestarts: 0, unflushedWrites: 0 },
   };
 }
