@@ -27,6 +27,9 @@ const TEST_PACKAGES = [
   ...CROSS_COMPILER,
 ];
 
+/** What boots a guest and fills its first files. */
+const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod'];
+
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });
 const binary = (name, ...args) => node(`node_modules/.bin/${name}`, ...args);
@@ -43,6 +46,12 @@ export const JOBS = {
     build: true,
     // Formatting, linting and the house rules are tests too: test/tidy/.
     commands: (args) => [{ ...node('node_modules/jest/bin/jest.js', ...args), environment: JEST_ENVIRONMENT }],
+  },
+
+  'test:kernel': {
+    debianPackages: () => [...TEST_PACKAGES, ...GUEST_PACKAGES],
+    build: true,
+    commands: (args) => [node('dist/test/kernel/host/main.js', ...args)],
   },
 
   demo: {

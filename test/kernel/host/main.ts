@@ -1,0 +1,69 @@
+/**
+ * `npm run test:kernel`: runs the cases of test/kernel/cases inside Debian's kernels. Exit code 0 when none failed, 1 when one did, 2
+ * when the command line is wrong.
+ */
+import { readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { pathOf } from '../../support/repository.ts';
+import { kernelCache } from './cache.ts';
+import { provideKernel, SERIES, type Series } from './kernels.ts';
+import { Report } from './report.ts';
+import { runSuite } from './suite.ts';
+
+const HELP = `npm run test:kernel -- [--kernel ${SERIES.join('|')}] [PATTERN …]
+
+  --kernel SERIES  which of Debian's kernels (${SERIES[0]}); repeat it for several
+  PATTERN          only files of test/kernel/cases whose name holds one of these`;
+
+const EXIT_USAGE = 2;
+const CASES = 'dist/test/kernel/cases';
+
+interface Order {
+  readonly series: readonly Series[];
+  readonly files: readonly string[];
+}
+
+/** What the command line asks for; throws an Error that says what is wrong with it. */
+function readOrder(args: string[]): Order | undefined {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { kernel: { type: 'string', multiple: true, default: [SERIES[0]] }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) return undefined;
+  const series = values.kernel.map((given) => {
+    const known = SERIES.find((each) => each === given);
+    if (known === undefined) throw new Error(`--kernel ${given}: there are ${SERIES.join(' and ')}`);
+    return known;
+  });
+  const names = readdirSync(pathOf(CASES)).filter((name) => name.endsWith('.js'));
+  const chosen = names.filter((name) => positionals.length === 0 || positionals.some((pattern) => name.includes(pattern)));
+  if (chosen.length === 0) throw new Error(`no file of test/kernel/cases is named like ${positionals.join(' or ')}`);
+  return { series, files: chosen.map((name) => `${CASES}/${name}`) };
+}
+
+async function main(): Promise<number> {
+  let order: Order | undefined;
+  try {
+    order = readOrder(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`);
+    return EXIT_USAGE;
+  }
+  if (order === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  if (process.arch !== 'x64')
+    throw new Error(`kernel guests are x86-64, and share the programs of this machine, which is ${process.arch}`);
+  const report = new Report((text) => console.log(text));
+  const cache = kernelCache();
+  for (const series of order.series) {
+    const kernel = provideKernel(series, cache, (text) => console.error(text));
+    await runSuite(kernel, order.files, report);
+  }
+  console.log(report.summary());
+  return report.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,55 @@
+import type { CaseResult, CaseStatus, GuestEvent } from '../protocol.ts';
+
+const MARKS: Readonly<Record<CaseStatus, string>> = { passed: '✓', failed: '✗', skipped: '○' };
+
+/** Prints what guests tell while it happens, and at the end what matters of it; the last line is as that of `npm test`. */
+export class Report {
+  readonly #print: (text: string) => void;
+  readonly #results: CaseResult[] = [];
+
+  constructor(print: (text: string) => void) {
+    this.#print = print;
+  }
+
+  take(event: GuestEvent): void {
+    if (event.type === 'ready') {
+      const { kernel, speedFactor, uptimeMs } = event;
+      this.#print(
+        `guest: Linux ${kernel} after ${seconds(uptimeMs)}, ${speedFactor.toFixed(1)} times slower than this machine outside of it`,
+      );
+    } else if (event.type === 'file') {
+      this.#print(`\n${event.file}`);
+    } else if (event.type === 'figure') {
+      this.#print(`    ${event.text}`);
+    } else if (event.type === 'result') {
+      this.#results.push(event);
+      this.#print(`  ${MARKS[event.status]} ${event.name} (${seconds(event.durationMs)})${indented(event.reason)}`);
+    } else if (event.type === 'file-end') {
+      this.#print(`  ${seconds(event.durationMs)} in all`);
+    }
+  }
+
+  get failed(): number {
+    return this.#count('failed');
+  }
+
+  /** All failures once more: whoever looks at the end of a long log sees them. */
+  summary(): string {
+    const failures = this.#results.filter(({ status }) => status === 'failed');
+    const lines = failures.map(({ file, name, reason }) => `${MARKS.failed} ${file}: ${name}${indented(reason)}`);
+    const counts = `${this.#count('passed')} passed, ${this.failed} failed, ${this.#count('skipped')} skipped`;
+    return ['', ...lines, counts].join('\n');
+  }
+
+  #count(status: CaseStatus): number {
+    return this.#results.filter((result) => result.status === status).length;
+  }
+}
+
+function indented(text: string): string {
+  return text === '' ? '' : `\n${text.replaceAll(/^/gm, '      ')}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
