@@ -30,6 +30,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'call a method of CSI',
     load: async () => (await import('./cli/csi.ts')).csiCommand(),
   },
+  accept: {
+    description: 'say that the disk of a volume is right as it is',
+    load: async () => (await import('./cli/accept.ts')).acceptCommand(),
+  },
   discover: {
     description: 'ask which targets are there, and list them',
     load: async () => (await import('./cli/discover.ts')).discoverCommand(),

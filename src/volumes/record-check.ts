@@ -38,6 +38,7 @@ const textMap = mapOf(text);
 const identity = object({ serial: text, model: text, sizeBytes: count });
 const fencing = oneOf(FENCING_LEVELS);
 const format = object({ state: oneOf(FORMAT_STATES), fsType: text, uuid: text });
+const fingerprint = object({ scheme: count, sha256: text, sizeBytes: count, nodeId: text, takenAtMs: count });
 
 const claim = object({
   volumeName: text,
@@ -47,6 +48,7 @@ const claim = object({
   mutableParameters: textMap,
   confirmed: flag,
   format,
+  fingerprint: optional(fingerprint),
   epoch: count,
   labels: textMap,
 });

@@ -40,6 +40,19 @@ export interface FormatRecord {
   readonly uuid: string;
 }
 
+/** What a disk held when it was last given back (node/format/fingerprint.ts), and who saw that. */
+export interface FingerprintRecord {
+  /** How it was taken. One that was taken in another way says nothing. */
+  readonly scheme: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+  /** Of the whole disk then: where on it was looked follows from that. */
+  readonly sizeBytes: number;
+  readonly nodeId: string;
+  /** Milliseconds since 1970, by the node's clock; for people. */
+  readonly takenAtMs: number;
+}
+
 /** Parameters as validated (parameters.ts), as strings: what a class said, with defaults filled in. */
 export type VolumeParameters = Readonly<Record<string, string>>;
 
@@ -58,6 +71,8 @@ export interface ClaimRecord {
   /** The config string is on the target. */
   readonly confirmed: boolean;
   readonly format: FormatRecord;
+  /** Missing: unknown, because the volume is new or may be written to, or a node died with it, or a person accepted the disk as it is. */
+  readonly fingerprint?: FingerprintRecord | undefined;
   /** Grows with every publish to a node: who holds the highest owns the volume. */
   readonly epoch: number;
   /** Extra metadata of the provisioner (PVC and PV names), for people. */

@@ -47,6 +47,8 @@ export interface NodeLaboratoryOptions {
   readonly disks: Readonly<Record<string, number>>;
   /** For `aoe-csi target`. */
   readonly targetWords?: readonly string[];
+  /** Debian's target serves the disk, of which there is one. */
+  readonly vblade?: boolean;
 }
 
 export class NodeLaboratory {
@@ -82,6 +84,11 @@ export class NodeLaboratory {
 
   /** Starts what serves all disks, again with what it knew. */
   async startTarget(): Promise<TestProcess> {
+    if (this.#options.vblade === true) {
+      const [address] = Object.keys(this.#options.disks);
+      this.#target = await this.lab.vblade(address, this.diskFile(address));
+      return this.#target;
+    }
     const exports = Object.keys(this.#options.disks).map((address) => `${address}=${this.diskFile(address)}`);
     this.#target = await startTarget(this.lab, ...(this.#options.targetWords ?? []), ...exports);
     return this.#target;

@@ -9,7 +9,7 @@ import { aoeCsi } from '../support/initiator-process.ts';
 /** The command line without an initiator: help, usage, exit codes. */
 
 const CLIENTS = ['discover', 'attach', 'detach', 'stat', 'interfaces', 'err'];
-const VERBS = ['initiator', 'target', ...CLIENTS, 'demo'];
+const VERBS = ['initiator', 'target', 'accept', ...CLIENTS, 'demo'];
 
 let folder = '';
 

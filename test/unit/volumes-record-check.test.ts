@@ -5,7 +5,11 @@ import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-record
 
 const full = targetRecord('e1.1', {
   state: 'Claimed',
-  claim: claimRecord({ labels: { a: 'b' }, parameters: { x: 'y' } }),
+  claim: claimRecord({
+    labels: { a: 'b' },
+    parameters: { x: 'y' },
+    fingerprint: { scheme: 1, sha256: 'ab', sizeBytes: 512, nodeId: 'n', takenAtMs: 1 },
+  }),
   publications: [{ nodeId: 'n', readOnly: true, accessMode: 'X', epoch: 3 }],
   task: { kind: 'wipe', id: '1', nodeId: 'n', state: 'running', message: '', doneBytes: 1, totalBytes: 2 },
 });

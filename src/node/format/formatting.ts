@@ -28,6 +28,8 @@ export interface FormatRequest {
   /** Wanted; empty: whatever is there. */
   readonly fsType: string;
   readonly readOnly: boolean;
+  /** Called once all is decided, before the first byte is written to the device; not at all when nothing will be. */
+  readonly beforeWriting: () => Promise<void>;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function prepareFileSystem(store: Store, request: FormatRequest, lo
   }
   const type = verdict.fsType as FsType;
   requirePrograms(FILE_SYSTEMS[type]);
+  if (!readOnly) await request.beforeWriting();
   if (verdict.action === 'format') {
     const begun: FormatRecord = { state: 'formatting', fsType: type, uuid: verdict.uuid ?? randomUUID() };
     await recordFormat(store, request, record, begun);
@@ -78,6 +81,7 @@ export async function prepareFileSystem(store: Store, request: FormatRequest, lo
 /** That a volume was given out as a raw device: from now on what is on it is its user's, and it is never formatted. */
 export async function recordRawUse(store: Store, request: Omit<FormatRequest, 'device' | 'settings' | 'fsType'>): Promise<void> {
   const { volume, readOnly } = request;
+  if (!readOnly) await request.beforeWriting();
   if (volume.claim === undefined || readOnly) return;
   const record = await currentFormat(store, volume);
   if (record.state === 'never') await recordFormat(store, request, record, { state: 'formatted', fsType: RAW, uuid: '' });

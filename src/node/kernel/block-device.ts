@@ -3,6 +3,7 @@ import { open, readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { VolumeError } from '../../volumes/errors.ts';
 import type { Mount } from '../../system/mountinfo.ts';
+import { runWell } from './run.ts';
 
 /** A block device as the kernel knows it. */
 export interface BlockDevice {
@@ -66,6 +67,18 @@ export async function requireIdle({ path }: BlockDevice): Promise<void> {
     const { code } = error as { code?: string };
     const what = code === 'EBUSY' ? 'it is mounted, or a program still works on it' : `open failed with ${String(code)}`;
     throw new VolumeError('unavailable', `cannot use ${path} now: ${what}; call again when that has ended`);
+  }
+}
+
+/**
+ * Writes what is cached of a device to it, and has it write its own cache. In a process of its own: the target may fall silent.
+ * @throws VolumeError `unavailable` when that fails, or takes longer
+ */
+export async function flushDevice({ path }: BlockDevice, timeoutMs: number): Promise<void> {
+  try {
+    await runWell('sync', [path], { timeoutMs });
+  } catch (error) {
+    throw new VolumeError('unavailable', `cannot flush ${path}: ${(error as Error).message}`);
   }
 }
 

@@ -44,6 +44,8 @@ export interface StagedVolume {
   readonly deviceNumber: string;
   /** File system found or made; empty for block. */
   readonly fsType: string;
+  /** It got all the way to being staged for writing: what its disk holds when it is taken down is the volume. Missing means false. */
+  readonly isWritten?: boolean;
   readonly publications: readonly Publication[];
 }
 

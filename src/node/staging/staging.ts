@@ -15,6 +15,7 @@ import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
+import { requireSameContents, withdrawFingerprint } from './known-disk.ts';
 import { findVolume, publicationFor, settingsFor, type KnownVolume } from './known-volume.ts';
 import { requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
@@ -114,7 +115,7 @@ export class Staging {
   }
 
   async #build(plan: Plan, logger: Logger): Promise<void> {
-    const { state, recorder, initiator } = this.#parts;
+    const { state, store, recorder, initiator } = this.#parts;
     const { address, volumeId } = plan.volume;
     let staged = await state.save(await this.#plan(plan));
     crashPoint('stage-recorded');
@@ -131,8 +132,10 @@ export class Staging {
     const device = await this.#attach(plan, staged);
     staged = await state.save({ ...staged, device: device.path, deviceNumber: device.number });
     crashPoint('stage-attached');
+    await requireSameContents(address, (await findVolume(store, volumeId)).claim, device);
+    crashPoint('stage-compared');
     const fsType = await this.#use(plan, staged, device, logger);
-    await state.save({ ...staged, fsType, phase: 'staged' });
+    await state.save({ ...staged, fsType, phase: 'staged', isWritten: !staged.attach.readOnly });
     crashPoint('stage-done');
     logger.info(`staged ${volumeId} at ${staged.stagingPath}`, { device: device.path, target: address });
   }
@@ -197,7 +200,13 @@ export class Staging {
   async #use(plan: Plan, staged: StagedVolume, device: BlockDevice, logger: Logger): Promise<string> {
     const { store, nodeId } = this.#parts;
     const { readOnly } = staged.attach;
-    const request = { volume: plan.volume, nodeId, epoch: staged.epoch, readOnly };
+    const { volume } = plan;
+    const { epoch } = staged;
+    const beforeWriting = async (): Promise<void> => {
+      await withdrawFingerprint(store, volume, { nodeId, epoch });
+      crashPoint('fingerprint-withdrawn');
+    };
+    const request = { volume, nodeId, epoch, readOnly, beforeWriting };
     if (staged.access.kind === 'block') {
       await recordRawUse(store, request);
       return '';
@@ -206,11 +215,11 @@ export class Staging {
     await requireNoMount(staged.stagingPath);
     const fsType = await prepareFileSystem(store, { ...request, settings: plan.settings, device, fsType: wanted }, logger);
     const options = readOnly ? [...new Set(['ro', ...mountFlags])] : mountFlags;
-    await mounting(plan.volume.volumeId, async () => mountDevice(device.path, staged.stagingPath, fsType, options));
+    await mounting(volume.volumeId, async () => mountDevice(device.path, staged.stagingPath, fsType, options));
     crashPoint('stage-mounted');
     await requireOnly(staged.stagingPath, device);
     // The target may have grown since.
-    if (!readOnly) await mounting(plan.volume.volumeId, async () => FILE_SYSTEMS[fsType].grow(device, staged.stagingPath));
+    if (!readOnly) await mounting(volume.volumeId, async () => FILE_SYSTEMS[fsType].grow(device, staged.stagingPath));
     return fsType;
   }
 

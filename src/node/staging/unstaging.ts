@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../logging/logger.ts';
 import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import { crashPoint } from '../crash-points.ts';
-import { deviceNumberAt, isMountOf } from '../kernel/block-device.ts';
+import { blockDevice, deviceNumberAt, flushDevice, isMountOf, requireIdle, type BlockDevice } from '../kernel/block-device.ts';
 import { unmount } from '../kernel/mount.ts';
 import { mountTable } from '../kernel/mount-table.ts';
 import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
+import { parseVolumeId } from '../../volumes/volume-id.ts';
+import { recordFingerprint } from './known-disk.ts';
 import { releaseReservation } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
 
@@ -17,6 +19,8 @@ export interface UnstagingOptions {
 
 const LOOK_MS = 500;
 const DETACH_MS = 15_000;
+/** For reading what the disk holds; milliseconds, usually. */
+const REMEMBER_MS = 10_000;
 
 /** Takes down what was staged, or what is left of it: unmounts, detaches, lets others in, forgets. Each step may have been done before. */
 export class Unstaging {
@@ -40,7 +44,11 @@ export class Unstaging {
     crashPoint('unstage-recorded');
     await this.#unmount(leaving, logger);
     crashPoint('unstage-unmounted');
+    await this.#remember(leaving, logger);
+    crashPoint('fingerprint-recorded');
     await this.#detach(leaving, logger);
+    // From here on its name and number may be another volume's.
+    await state.saveLess({ ...leaving, device: '', deviceNumber: '' }, (message) => logger.warn(message));
     crashPoint('unstage-detached');
     if (leaving.isReserved) await this.#release(leaving, logger);
     crashPoint('unstage-released');
@@ -121,6 +129,42 @@ export class Unstaging {
       if (isVolumeError(error)) return false;
       throw error;
     }
+  }
+
+  /**
+   * Records what the disk holds, for whoever stages the volume next to know it again. It is not worth a delay, and nothing fails for
+   * want of it: a volume that is dead, or taken over, or that was never staged for writing all the way, has no fingerprint.
+   */
+  async #remember(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { store, nodeId } = this.#parts;
+    const { volumeId, address, epoch } = staged;
+    const claim = parseVolumeId(volumeId)?.claim;
+    if (staged.isWritten !== true || claim === undefined) return;
+    try {
+      const device = await this.#wholeDevice(staged);
+      if (device === undefined) return;
+      const timeoutMs = Math.min(REMEMBER_MS, this.#options.deadAfterMs);
+      await requireIdle(device);
+      await flushDevice(device, timeoutMs);
+      const isOurs = await recordFingerprint(store, { address, claim }, { nodeId, epoch }, device, timeoutMs);
+      if (!isOurs) logger.warn(`what ${volumeId} holds is not recorded: it is no longer published here`, { target: address });
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      logger.warn(
+        `what ${volumeId} holds could not be recorded; its disk is not compared when it is staged next: ${error.message}`,
+        {
+          target: address,
+        },
+      );
+    }
+  }
+
+  /** The volume's device, if its target answers and it still is the one that was staged. */
+  async #wholeDevice({ address, device, deviceNumber }: StagedVolume): Promise<BlockDevice | undefined> {
+    const attachment = await this.#parts.initiator.attachment(address);
+    if (attachment?.state !== 'up' || attachment.device !== device) return undefined;
+    const found = await blockDevice(device);
+    return found.number === deviceNumber ? found : undefined;
   }
 
   async #detach({ address, device, deviceNumber }: StagedVolume, logger: Logger): Promise<void> {

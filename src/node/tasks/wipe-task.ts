@@ -7,6 +7,7 @@ import { requireIdle, type BlockDevice } from '../kernel/block-device.ts';
 import { run, runWell } from '../kernel/run.ts';
 import { attachDevice } from '../staging/attach-device.ts';
 import { attachSettings } from '../staging/attach-settings.ts';
+import { requireSameContents } from '../staging/known-disk.ts';
 import { clearClaim, releaseReservation, requireClaim, requireIdentity, reserveForUs } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
 import { planBytes, remainingSteps, wipePlan, type WipeStep } from './wipe-plan.ts';
@@ -60,6 +61,8 @@ async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord
   try {
     const device = await attachDevice(initiator, address, settings, ATTACH_MS);
     await requireIdle(device);
+    // A stranger's disk behind this address is not wiped either.
+    await requireSameContents(address, claim, device);
     await carryOut(parts, handed, device, plan);
     const probe = await probeDevice(device);
     if (probe.kind !== 'blank') {
@@ -81,6 +84,7 @@ async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevic
     const isOurs = await changeTask(parts, handed, (record) => ({
       ...record,
       state: 'Wiping',
+      claim: record.claim && { ...record.claim, fingerprint: undefined },
       task: record.task && { ...record.task, state: 'running', message: '', doneBytes, totalBytes },
     }));
     if (!isOurs) throw new VolumeError('aborted', `${handed.target.address} is wiped by another node now`);

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { formatTargetAddress, type TargetAddress } from '../aoe/address.ts';
+import { DirectoryStore } from '../embedded/directory-store.ts';
+import { acceptDisk } from '../volumes/accept-disk.ts';
+import { isVolumeError } from '../volumes/errors.ts';
+import { CommandFailure, EXIT_BUSY, EXIT_FAILED } from './exit-codes.ts';
+import { parseTarget } from './options.ts';
+
+interface Options {
+  readonly store: string;
+}
+
+const HELP = `
+A volume whose disk is not as the last node left it is not staged: it might be another disk, or an older state of it. When you
+know better, because you have restored a backup to it or repaired it, say so with this command: what the disk held before is
+forgotten, and the next node takes it as it finds it. The volume must not be published: stop its pods first.
+
+Examples:
+  aoe-csi accept e10.3 --store /var/lib/aoe-csi/store
+
+Exit codes:
+  0  done, or there was nothing to forget
+  1  failed: there is no such volume, or no such store
+  2  wrong usage
+  5  the volume is published`;
+
+/** `aoe-csi accept e10.3`: a person's word that the disk of a volume is right as it is. */
+export function acceptCommand(): Command {
+  return new Command('accept')
+    .description('say that the disk of a volume is right as it is, though not as it was left')
+    .argument('<target>', 'address of the target, e<shelf>.<slot>', parseTarget)
+    .addOption(new Option('--store <directory>', 'folder that all processes share').env('AOE_CSI_STORE').makeOptionMandatory())
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run({ shelf, slot }: TargetAddress, { store: folder }: Options): Promise<void> {
+  const address = formatTargetAddress(shelf, slot);
+  // Opening makes what is not there: a name with a slip in it would be a new and empty store.
+  if (!existsSync(folder))
+    throw new CommandFailure(EXIT_FAILED, `there is no store in ${folder}; name that of controller and node`);
+  const store = await DirectoryStore.open(folder);
+  try {
+    const forgotten = await acceptDisk(store, address);
+    const known =
+      forgotten && `what node ${forgotten.nodeId} left there at ${new Date(forgotten.takenAtMs).toISOString()} is forgotten`;
+    console.error(`${address}: ${known ?? 'nothing was known of what it holds'}; it is taken as it is when it is staged next`);
+  } catch (error) {
+    if (!isVolumeError(error)) throw error;
+    throw new CommandFailure(error.code === 'failed-precondition' ? EXIT_BUSY : EXIT_FAILED, error.message);
+  } finally {
+    await store.close();
+  }
+}
