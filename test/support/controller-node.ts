@@ -145,8 +145,9 @@ export class ScriptedNode {
       if (task === undefined || !isMine || this.held.has(task.kind)) continue;
       const next = this.#carryOut(value, task);
       await this.report();
-      await change(this.#store.targets, name, (record) => (record.task?.id === task.id ? next(record) : undefined));
+      // First: who sees what the record says then looks here.
       this.done.push(`${task.kind} ${name}`);
+      await change(this.#store.targets, name, (record) => (record.task?.id === task.id ? next(record) : undefined));
     }
   }
 
