@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import type { TargetRecord } from '../../src/volumes/records.ts';
 import { READERS, withController, WRITER } from '../support/controller-service.ts';
 import { hookedStore } from '../support/store-hooks.ts';
 
@@ -61,13 +60,16 @@ describe('ControllerUnpublishVolume', () => {
       const other = await lab.node({ nodeId: 'node-2', addresses: ['e1.0'] });
       other.held.add('fence');
       const request = { volumeId, nodeId: 'node-1' };
-      expect(await client.outcome('ControllerUnpublishVolume', request, 1_500)).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
+      const waiting = client.outcome('ControllerUnpublishVolume', request, 3_000);
+      await lab.settled(({ task }) => task?.kind === 'fence', 'e1.0');
+      const elsewhere = await lab.controller();
       const publish = { volumeId, nodeId: 'node-1', volumeCapability: WRITER };
-      expect(await client.outcome('ControllerPublishVolume', publish)).toMatch(/^ABORTED: .*node-2 is fencing it off/);
+      expect(await elsewhere.outcome('ControllerPublishVolume', publish)).toMatch(/^ABORTED: .*node-2 is fencing it off/);
+      expect(await waiting).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
       // The fence is done, but nobody asks for it any more: the volume is wanted on its node again.
       other.held.clear();
       other.look();
-      await lab.settled(({ task }: TargetRecord) => task?.state === 'done', 'e1.0');
+      await lab.settled(({ task }) => task?.state === 'done', 'e1.0');
       const again = await client.publish(volumeId, 'node-1');
       expect(Number(again['epoch'])).toBeGreaterThan(Number(first['epoch']));
       // A fence that was done for what was before is none for what is now.
