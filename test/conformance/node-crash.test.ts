@@ -12,9 +12,9 @@ import { describeIf, testIf } from '../support/requires.ts';
 
 const MIB = 2 ** 20;
 const SIZE_BYTES = 64 * MIB;
-const LIFE_MS = 120_000;
+const LIFE_MS = 240_000;
 const END_MS = 10_000;
-const LIVES_MS = 240_000;
+const LIVES_MS = 480_000;
 const FORMAT_POINTS: readonly CrashPoint[] = [
   'format-recorded',
   'format-made',

@@ -9,14 +9,15 @@ import { withFailingDisk } from '../support/node-disk.ts';
 import { must, NODE_REQUIREMENTS, withNode, type NodeLaboratory, type Use } from '../support/node-laboratory.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { NodeVolume } from '../support/node-volume.ts';
+import { patiently } from '../support/patience.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
 
 /** A disk that is not as it was left, behind the same address and with the same IDENTIFY: real targets, mounts and node plugins. */
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
-const TEST_MS = 90_000;
-const SEEN_MS = 20_000;
+const TEST_MS = patiently(60_000);
+const SEEN_MS = patiently(10_000);
 const SIZES: Readonly<Record<Use, number>> = { ext4: 64 * MIB, xfs: 320 * MIB, btrfs: 320 * MIB, block: 64 * MIB };
 const PROGRAMS: Readonly<Record<Use, readonly [string, string]>> = {
   ext4: ['mkfs.ext4', 'e2fsprogs'],
