@@ -120,11 +120,11 @@ describe('CreateVolume', () => {
   });
 
   test('answers with ABORTED while the same call is under way, and goes on where a call whose deadline has passed stopped', async () => {
-    await withController(2, async ({ client, node }) => {
+    await withController(2, async ({ client, node, lab }) => {
       node.held.add('claim');
       const request = { name: 'a', volumeCapabilities: CAPABILITIES };
-      const first = client.outcome('CreateVolume', request, 1_500);
-      await new Promise((done) => setTimeout(done, 300));
+      const first = client.outcome('CreateVolume', request, 3_000);
+      await lab.settled(({ task }) => task?.kind === 'claim', 'e1.0');
       expect(await client.outcome('CreateVolume', request)).toMatch(/^ABORTED: /);
       expect(await first).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
       node.held.clear();
@@ -332,8 +332,7 @@ describe('ControllerExpandVolume', () => {
       expect(await outcome(0, 100 * MIB)).toMatch(/^OUT_OF_RANGE: .*never shrink/);
       expect(await outcome(2 * NODE_SIZE_BYTES)).toMatch(/^OUT_OF_RANGE: .*grow the disk/);
       await node.resize('e1.0', 2 * NODE_SIZE_BYTES);
-      await lab.free(client, 0);
-      await new Promise((done) => setTimeout(done, 500));
+      await lab.settled(({ identity }) => identity.sizeBytes === 2 * NODE_SIZE_BYTES, 'e1.0');
       expect(await expand(2 * NODE_SIZE_BYTES)).toMatchObject({ capacityBytes: 2 * NODE_SIZE_BYTES });
       expect(await outcome(MIB, 0, 'e9.9')).toMatch(/^NOT_FOUND: /);
       expect(await client.outcome('ControllerExpandVolume', { volumeId })).toMatch(/^INVALID_ARGUMENT: /);
