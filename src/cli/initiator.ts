@@ -19,9 +19,16 @@ interface Options extends ProtectionOptions {
   readonly socket: string;
   readonly runDirectory?: string;
   readonly attach: BackendChoice;
+  readonly etherdDirectory: string;
+  readonly etherdPartitions: boolean;
+  readonly staticMinors: boolean;
   readonly chunks: number;
   readonly logLevel: LogLevel;
 }
+
+/** Where the kernel's aoe driver and its tools have theirs. */
+const ETHERD_DIRECTORY = '/dev/etherd';
+const NO_LINKS = 'none';
 
 const HELP = `
 Runs in the foreground and logs lines of JSON to standard error. SIGTERM and Ctrl-C end it. Devices of backend nbd stay, hold
@@ -63,6 +70,24 @@ export function initiatorCommand(): Command {
         .default('auto'),
     )
     .addOption(
+      new Option(
+        '--etherd-directory <path>',
+        `folder for links to devices, as ${ETHERD_DIRECTORY}/e10.3; '${NO_LINKS}' for no links`,
+      )
+        .env('AOE_CSI_ETHERD_DIRECTORY')
+        .default(ETHERD_DIRECTORY),
+    )
+    .addOption(
+      new Option('--etherd-partitions', 'look for partitions, and link them too, as e10.3p1')
+        .env('AOE_CSI_ETHERD_PARTITIONS')
+        .default(false),
+    )
+    .addOption(
+      new Option('--static-minors', 'backend nbd: e10.3 is /dev/nbd163, shelf × 16 + slot, or nothing')
+        .env('AOE_CSI_STATIC_MINORS')
+        .default(false),
+    )
+    .addOption(
       new Option('--chunks <count>', 'payload memory in pieces of 64 KiB')
         .env('AOE_CSI_CHUNKS')
         .argParser(parseCount)
@@ -94,7 +119,11 @@ async function run(options: Options): Promise<void> {
   const file = options.interfacesFile === undefined ? undefined : new InterfacesFile(resolve(options.interfacesFile));
   const interfaces = file?.read() ?? options.interfaces;
   const initiator = await Initiator.start(
-    { socketPath, runDirectory, interfaces, backend, chunks, lockMemory, version: version() },
+    {
+      ...{ socketPath, runDirectory, interfaces, backend, chunks, lockMemory, version: version() },
+      ...{ etherdPartitions: options.etherdPartitions, staticMinors: options.staticMinors },
+      etherdDirectory: options.etherdDirectory === NO_LINKS ? undefined : resolve(options.etherdDirectory),
+    },
     logger,
     failed,
   );

@@ -23,7 +23,7 @@ export async function aoeCsi(run: DemoRun, args: readonly string[]): Promise<str
 }
 
 export function initiatorCommandLine(run: DemoRun, backend: string): string[] {
-  const options = ['--interfaces', INTERFACE, '--socket', run.socketPath, '--attach', backend];
+  const options = ['--interfaces', INTERFACE, '--socket', run.socketPath, '--attach', backend, '--etherd-directory', 'none'];
   return inNamespace(run.initiatorNamespace, [...SELF, 'initiator', ...options]);
 }
 

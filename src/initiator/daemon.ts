@@ -6,6 +6,7 @@ import { loadService } from '../rpc/service.ts';
 import { listenUnix } from '../system/unix-socket.ts';
 import { AttachService } from './attach/attach-service.ts';
 import type { BackendChoice } from './attach/backend.ts';
+import { EtherdLinks } from './attach/etherd-links.ts';
 import { FuseBackend } from './attach/fuse.ts';
 import { NbdBackend } from './attach/nbd.ts';
 import { NbdSocketBackend } from './attach/nbd-socket.ts';
@@ -27,6 +28,12 @@ export interface InitiatorOptions {
   readonly chunks: number;
   /** Whether that memory is kept from being swapped out. */
   readonly lockMemory: boolean;
+  /** Folder for links to devices under the names of the kernel's aoe driver; undefined = none. */
+  readonly etherdDirectory: string | undefined;
+  /** Whether partitions of devices are looked for, and have links too. */
+  readonly etherdPartitions: boolean;
+  /** Whether the index of a kernel's NBD device follows from its target's address. */
+  readonly staticMinors: boolean;
   readonly version: string;
 }
 
@@ -46,6 +53,7 @@ const WARNINGS = new Set([
   'size-changed',
   'limit',
   'protection',
+  'device-link',
   'dead',
 ]);
 
@@ -57,6 +65,7 @@ interface Parts {
   readonly server: RpcServer;
   readonly events: EventLog;
   readonly nbd: NbdBackend;
+  readonly links: EtherdLinks;
 }
 
 /** The initiator: its data path, its control service, and what lies between. */
@@ -75,8 +84,8 @@ export class Initiator {
     mkdirSync(dirname(options.socketPath), { recursive: true });
     const events = new EventLog();
     const notice = noticeTo(events, logger);
-    const nbd = new NbdBackend(directory.kernel, notice);
-    const fuse = new FuseBackend(directory.fuse, (name, text) => notice('dead', name, text));
+    const nbd = new NbdBackend(directory.kernel, notice, options.staticMinors);
+    const fuse = new FuseBackend(directory.fuse, (name, text) => notice('dead', name, text), options.etherdPartitions);
     const backends = [nbd, fuse, new NbdSocketBackend()];
     const { backend, note } = await chooseBackend(backends, options.backend);
     logger.info(note === '' ? `attach backend ${backend.name}` : note);
@@ -91,13 +100,18 @@ export class Initiator {
     });
     nbd.use(dataPath);
     const socketPath = (name: string): string => directory.nbdSocket(name);
-    const attachments = new AttachService({ dataPath, backends, defaultBackend: options.backend, socketPath, notice });
+    const links = new EtherdLinks({
+      ...{ folder: options.etherdDirectory, records: directory.etherd, partitions: options.etherdPartitions },
+      notice: (name, text) => notice('device-link', name, text),
+    });
+    const attachments = new AttachService({ dataPath, backends, defaultBackend: options.backend, socketPath, links, notice });
     attachments.takeUpSurvivors();
+    links.removeStale();
     const control = new ControlService({ ...options, dataPath, attachments, events });
     const server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), control.handlers);
     await server.serve(fd);
     logger.info(`control service on ${options.socketPath}`);
-    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events, nbd }, logger);
+    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events, nbd, links }, logger);
   }
 
   private constructor(socketPath: string, parts: Parts, logger: Logger) {
@@ -116,13 +130,14 @@ export class Initiator {
    * in use fail from then on. The log names them.
    */
   async stop(): Promise<void> {
-    const { server, attachments, dataPath, events, nbd } = this.#parts;
+    const { server, attachments, dataPath, events, nbd, links } = this.#parts;
     rmSync(this.#socketPath, { force: true });
     events.close();
     await server.stop();
     for (const left of await attachments.detachUnused(AbortSignal.timeout(STOP_MS))) {
       this.#logger.warn(left);
     }
+    links.stop();
     nbd.stop();
     await dataPath.stop();
   }

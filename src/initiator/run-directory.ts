@@ -37,7 +37,8 @@ export class RunDirectory {
         `the run directory ${path} can't be used: others may write to it; name a folder of its own with --run-directory`,
       );
     }
-    for (const folder of ['nbd', 'fuse', 'kernel']) mkdirSync(join(this.path, folder), { recursive: true, mode: PRIVATE });
+    for (const folder of ['nbd', 'fuse', 'kernel', 'etherd'])
+      mkdirSync(join(this.path, folder), { recursive: true, mode: PRIVATE });
   }
 
   /**
@@ -67,5 +68,10 @@ export class RunDirectory {
   /** Mount points of the fuse backend, and what it must remember. */
   get fuse(): string {
     return join(this.path, 'fuse');
+  }
+
+  /** Which links to devices have been made, elsewhere. */
+  get etherd(): string {
+    return join(this.path, 'etherd');
   }
 }

@@ -5,7 +5,7 @@ import { encodeAttribute, encodeNumber32, encodeNumber64, encodeText } from './n
 /**
  * Codec of the kernel NBD driver's netlink family (linux/nbd-netlink.h, drivers/block/nbd.c); pure.
  *
- * A device index is never part of a CONNECT: the kernel allocates it, and tells it in a CONNECT of its own before the acknowledgement.
+ * The index of a new device, which the kernel chooses unless it is told one, comes in a CONNECT of its own before the acknowledgement.
  */
 
 export const NBD_FAMILY = 'nbd';
@@ -14,6 +14,8 @@ export const NBD_GROUP = 'nbd_mc_group';
 
 /** A device to be made. */
 export interface NbdConnect {
+  /** Undefined: the kernel chooses a free one. Never take one from a list of free ones: it may be another's by then. */
+  readonly index?: number | undefined;
   readonly sizeBytes: bigint;
   /** Logical and physical block size. The driver's own default is 1,024, so it is always said. */
   readonly blockBytes: number;
@@ -44,6 +46,7 @@ export interface NbdReconfigure {
 
 export function connectRequest(family: number, device: NbdConnect): GenericRequest {
   return request(family, nbd.NBD_CMD_CONNECT, [
+    ...(device.index === undefined ? [] : [encodeNumber32(nbd.NBD_ATTR_INDEX, device.index)]),
     encodeNumber64(nbd.NBD_ATTR_SIZE_BYTES, device.sizeBytes),
     encodeNumber64(nbd.NBD_ATTR_BLOCK_SIZE_BYTES, BigInt(device.blockBytes)),
     encodeNumber64(nbd.NBD_ATTR_TIMEOUT, BigInt(device.timeoutSeconds)),

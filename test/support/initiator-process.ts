@@ -34,15 +34,19 @@ export async function aoeCsi(...words: readonly string[]): Promise<Outcome> {
 export class InitiatorProcess {
   readonly process: TestProcess;
   readonly socketPath: string;
+  /** Where it links its devices. */
+  readonly etherd: string;
   readonly #folder: string;
 
   /** Starts it on a host of the laboratory. @param name of its run directory: the same name again is the same initiator again */
   constructor(laboratory: Laboratory, name: string, words: readonly string[], launcher: readonly string[] = []) {
     this.#folder = laboratory.folder;
     this.socketPath = join(laboratory.folder, name, 'initiator.sock');
+    this.etherd = join(laboratory.folder, name, 'dev-etherd');
     // Not `ip netns exec`: that has mounts of its own, where those of the fuse backend would be out of our sight.
     const enter = ['nsenter', `--net=/run/netns/${laboratory.initiator.name}`, ...launcher];
-    const commandLine = [...enter, process.execPath, MAIN, 'initiator', '--socket', this.socketPath, ...words];
+    const own = ['--socket', this.socketPath, '--etherd-directory', this.etherd];
+    const commandLine = [...enter, process.execPath, MAIN, 'initiator', ...own, ...words];
     this.process = new TestProcess(`initiator ${name}`, commandLine, laboratory.folder);
   }
 

@@ -29,7 +29,7 @@ describe('requests to the kernel', () => {
     expect(hex(familyRequest('nbd'), 1)).toBe('1c000000 10000500 01000000 00000000 03010000 08000200 6e626400');
   });
 
-  test('connectRequest() names everything but an index', () => {
+  test('connectRequest() names everything but an index when none was asked for', () => {
     const request = connectRequest(FAMILY, {
       ...{ sizeBytes: 256n << 20n, blockBytes: 4096, timeoutSeconds: 0, serverFlags: 0x2d, deadConnectionSeconds: 600 },
       ...{ identifier: IDENTIFIER, socket: 18 },
@@ -39,6 +39,16 @@ describe('requests to the kernel', () => {
         '0c000300 00100000 00000000 0c000400 00000000 00000000 0c000500 2d000000 ' +
         '00000000 0c000800 58020000 00000000 0a000a00 766f6c2d 41000000 10000700 ' +
         '0c000100 08000100 12000000',
+    );
+  });
+
+  test('connectRequest() names an index that was asked for, first', () => {
+    const request = connectRequest(FAMILY, {
+      ...{ index: 163, sizeBytes: 256n << 20n, blockBytes: 512, timeoutSeconds: 0, serverFlags: 1, deadConnectionSeconds: 600 },
+      ...{ identifier: IDENTIFIER, socket: 18 },
+    });
+    expect(hex(request, 2)).toMatch(
+      /^74000000 20000500 02000000 00000000 01010000 08000100 a3000000 0c000200 00000010 00000000 /,
     );
   });
 

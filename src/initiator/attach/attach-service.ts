@@ -25,6 +25,9 @@ import {
 import { chooseBackend } from './choice.ts';
 import { Revival } from './revival.ts';
 
+/** What a backend makes elsewhere (a socket) is no device. */
+const DEVICES = '/dev/';
+
 export interface AttachServiceOptions {
   readonly dataPath: CommandTarget;
   /** In order of preference for `auto`. */
@@ -33,8 +36,16 @@ export interface AttachServiceOptions {
   readonly defaultBackend: BackendChoice;
   /** Path of the unix socket of a volume's NBD server. */
   socketPath(name: string): string;
+  /** Other names of devices. */
+  readonly links: DeviceLinks;
   /** Told what happens to devices that an earlier initiator has left. */
   readonly notice: (kind: string, target: string, text: string) => void;
+}
+
+/** Keeps other names of block devices. Never fails: a volume works without them. */
+export interface DeviceLinks {
+  set(name: string, device: string): void;
+  remove(name: string): void;
 }
 
 /** A volume and the device made of it. */
@@ -64,6 +75,7 @@ export class AttachService {
       for (const survivor of backend.lasting?.survivors() ?? []) {
         const { volume, device } = survivor;
         this.#attached.set(volume.name, { backend, volume, device });
+        this.#link(volume.name, device);
         if (backend.lasting !== undefined) this.#revival.begin(survivor, backend.lasting);
         this.#options.notice(
           'nbd',
@@ -93,6 +105,7 @@ export class AttachService {
       const device = await this.#makeDevice(backend, volume, signal);
       const attached = { backend, volume, device };
       this.#attached.set(name, attached);
+      this.#link(name, device);
       return { attachment: this.#messageOf(report, attached), note };
     });
   }
@@ -109,7 +122,7 @@ export class AttachService {
       if (attached === undefined) return { note: `${name} was not attached` };
       if (force) await this.#close(name, true, signal);
       else await this.#requireUnused(attached);
-      await attached.backend.detach(attached.volume, attached.device, force);
+      await this.#takeAway(attached, force);
       await this.#revival.end(name);
       if (!force) await this.#close(name, false, signal);
       this.#attached.delete(name);
@@ -240,6 +253,21 @@ export class AttachService {
     if (unused.length > 0) return unused.map((each) => `interface ${each.name} is ${each.state}: ${each.reason}`);
     const names = interfaces.map(({ name }) => name).join(', ');
     return [`check that it is switched on and on the same network as ${names}`];
+  }
+
+  #link(name: string, device: string): void {
+    if (device.startsWith(DEVICES)) this.#options.links.set(name, device);
+  }
+
+  /** Its link goes first: once the device is gone, another volume may have one of that name. */
+  async #takeAway({ backend, volume, device }: Attached, force: boolean): Promise<void> {
+    this.#options.links.remove(volume.name);
+    try {
+      await backend.detach(volume, device, force);
+    } catch (error) {
+      this.#link(volume.name, device);
+      throw error;
+    }
   }
 
   async #makeDevice(backend: AttachBackend, volume: ServedVolume, signal: AbortSignal): Promise<string> {

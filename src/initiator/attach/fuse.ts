@@ -27,11 +27,16 @@ export class FuseBackend implements AttachBackend {
   readonly name = 'fuse';
   readonly #folder: string;
   readonly #lost: (volume: string, text: string) => void;
+  readonly #partitions: boolean;
   readonly #running = new Map<string, NbdFuse>();
 
-  /** @param lost told when a volume's nbdfuse has ended by itself */
-  constructor(folder: string, lost: (volume: string, text: string) => void) {
+  /**
+   * @param lost told when a volume's nbdfuse has ended by itself
+   * @param partitions whether the kernel looks for partitions on the devices
+   */
+  constructor(folder: string, lost: (volume: string, text: string) => void, partitions = false) {
     this.#folder = folder;
+    this.#partitions = partitions;
     this.#lost = lost;
   }
 
@@ -49,7 +54,7 @@ export class FuseBackend implements AttachBackend {
       const fuse = await NbdFuse.start(mountPoint, volume, (how) => this.#ended(volume.name, how));
       this.#running.set(volume.name, fuse);
       this.#remember(volume.name, fuse);
-      return await bindLoopDevice(fuse.file, volume.request.readOnly);
+      return await bindLoopDevice(fuse.file, volume.request.readOnly, this.#partitions);
     } catch (error) {
       await this.#takeDown(volume.name, true);
       throw error;

@@ -12,10 +12,12 @@ const BLOCK_DEVICES = '/sys/block';
  * Makes a loop device of a file and returns its path. The file's bytes go past the page cache where its file system can do that:
  * they are cached once already, above the loop device.
  *
+ * @param partitions whether the kernel looks for them
  * @throws ProgramError with what losetup said
  */
-export async function bindLoopDevice(file: string, readOnly: boolean): Promise<string> {
-  const args = ['--find', '--show', '--sector-size', String(SECTOR_BYTES), ...(readOnly ? ['--read-only'] : []), file];
+export async function bindLoopDevice(file: string, readOnly: boolean, partitions = false): Promise<string> {
+  const wishes = [...(readOnly ? ['--read-only'] : []), ...(partitions ? ['--partscan'] : [])];
+  const args = ['--find', '--show', '--sector-size', String(SECTOR_BYTES), ...wishes, file];
   let printed: string;
   try {
     printed = await runProgram('losetup', ['--direct-io=on', ...args], LOSETUP_MS);

@@ -42,19 +42,21 @@ export class NbdDevice {
 
   /**
    * Makes the device that a record describes, whose volume is served.
+   * @param wantedIndex undefined: one that the kernel chooses
    * @throws NbdCallError, DataPathError, DeviceError; then there is no device
    */
-  static async make(record: NbdRecord, around: NbdSurroundings): Promise<NbdDevice> {
+  static async make(record: NbdRecord, around: NbdSurroundings, wantedIndex?: number): Promise<NbdDevice> {
     const connection = await openConnection(record.name, around.connections);
     let index: number;
     try {
       const { identifier, sectors, blockBytes } = record;
       const sizeBytes = BigInt(sectors) * BigInt(SECTOR_BYTES);
       const server = { serverFlags: connection.flags, socket: connection.kernelEnd };
-      index = await around.calls.number({ op: 'connect', device: { identifier, sizeBytes, blockBytes, ...server, ...HOLDING } });
+      const device = { index: wantedIndex, identifier, sizeBytes, blockBytes, ...server, ...HOLDING };
+      index = await around.calls.number({ op: 'connect', device });
     } catch (error) {
       await around.connections.hangUp(connection.id);
-      throw error;
+      throw wantedIndex === undefined ? error : withoutIndex(record.name, wantedIndex, error as Error);
     } finally {
       closeFd(connection.kernelEnd);
     }
@@ -178,4 +180,11 @@ async function openConnection(name: string, connections: KernelConnections): Pro
   closeFd(connection.kernelEnd);
   await connections.hangUp(connection.id);
   throw new DeviceError('refused', `${name} can't be served to the kernel with so little memory; raise --chunks`);
+}
+
+/** Why the one device that it had to be is not to be had. */
+function withoutIndex(name: string, index: number, error: Error): Error {
+  if ((error as { errno?: string }).errno !== 'EBUSY') return error;
+  const advice = 'end what uses it, or start the initiator without --static-minors';
+  return new DeviceError('refused', `${name} must be ${nbdPath(index)} (--static-minors), which is in use; ${advice}`);
 }

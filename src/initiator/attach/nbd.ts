@@ -11,6 +11,7 @@ import { NbdDevice, type NbdSurroundings } from './nbd-device.ts';
 import { nbdObstacle } from './nbd-preflight.ts';
 import { newIdentifier, readNbdRecords, removeNbdRecord, writeNbdRecord, type NbdRecord } from './nbd-record.ts';
 import { nbdDevices } from './nbd-sysfs.ts';
+import { staticIndex } from './static-index.ts';
 
 /** AoE's own: no read-modify-write anywhere. Recorded per volume, should others ever come. */
 const BLOCK_BYTES = SECTOR_BYTES;
@@ -26,6 +27,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   readonly lasting = this;
   readonly #folder: string;
   readonly #notice: Notice;
+  readonly #staticMinors: boolean;
   readonly #calls: NbdCalls;
   readonly #devices = new Map<string, NbdDevice>();
   #dataPath: CommandTarget | undefined;
@@ -35,8 +37,12 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   /** Whoever served these devices before was dead then: since that time no frame of his has been sent. */
   #deadSinceMs = 0;
 
-  /** @param folder of this initiator alone, and locked by it */
-  constructor(folder: string, notice: Notice) {
+  /**
+   * @param folder of this initiator alone, and locked by it
+   * @param staticMinors whether a device's index follows from its target's address; else the kernel chooses a free one
+   */
+  constructor(folder: string, notice: Notice, staticMinors = false) {
+    this.#staticMinors = staticMinors;
     this.#folder = folder;
     this.#notice = notice;
     this.#calls = new NbdCalls({ alarm: (text) => notice('dead', '', text) });
@@ -65,12 +71,13 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   async attach(volume: ServedVolume, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     await this.#watch();
-    const { name } = volume;
+    const { name, request } = volume;
+    const index = this.#staticMinors ? staticIndex(request.shelf, request.slot) : undefined;
     const record = { ...volume, identifier: newIdentifier(name), bootId: bootId(), blockBytes: BLOCK_BYTES };
     // Before the device is made: whoever finds this initiator killed knows the device by its identifier.
     await writeNbdRecord(this.#folder, record);
     try {
-      const device = await NbdDevice.make(record, this.#around);
+      const device = await NbdDevice.make(record, this.#around, index);
       this.#devices.set(name, device);
       return device.path;
     } catch (error) {
