@@ -1,5 +1,6 @@
 import type { Arena, ArenaPlan } from '../buffers/arena.ts';
 import type { ChunkPool } from '../buffers/chunk-pool.ts';
+import { returnTo } from './absence.ts';
 import { Attachments } from './attachments.ts';
 import { COMMAND_ATA, COMMAND_CONFIG, COMMAND_RESERVE, SECTOR_BYTES } from './constants.ts';
 import { Copies, NO_COPY } from './copies.ts';
@@ -11,7 +12,7 @@ import { FragmentPool } from './fragment.ts';
 import { checkResponse, FRAME_OK } from './header.ts';
 import { LateWrites } from './late-writes.ts';
 import { COMMAND } from './layout.ts';
-import { FRAME_SECTORS_MAX, PORTS_MAX, QUARANTINE_US, RTO_FLOOR_US } from './limits.ts';
+import { AWAY_US, FRAME_SECTORS_MAX, PORTS_MAX, QUARANTINE_US, RTO_FLOOR_US } from './limits.ts';
 import { PathHealth } from './path-health.ts';
 import type { Path } from './path.ts';
 import { PayloadProbe } from './payload-probe.ts';
@@ -45,6 +46,7 @@ export interface EngineOptions {
   readonly placement?: ReplyPlacement;
   /** For simulations: other lifetimes of frames, scarcer resources. */
   readonly quarantineUs?: number;
+  readonly awayUs?: number;
   readonly copies?: number;
   readonly fragments?: number;
 }
@@ -76,6 +78,9 @@ export class Engine implements SightingListener {
   readonly #discovery: Discovery;
   readonly #attachments: Attachments;
   readonly #commands: TargetCommands;
+  readonly #exchanges: Exchanges;
+  readonly #awayUs: number;
+  #calledUs = Infinity;
   #scanUs = 0;
   #dueUs = Infinity;
   /** Something has come in since the timers were looked at, so that one may be due earlier than was found then. */
@@ -83,6 +88,7 @@ export class Engine implements SightingListener {
 
   constructor(options: EngineOptions) {
     this.#memory = options.memory;
+    this.#awayUs = options.awayUs ?? AWAY_US;
     this.copies = new Copies(options.tagPrefix, Math.floor(options.random() * 0x1_0000_0000), options.copies);
     this.fragments = new FragmentPool(options.fragments);
     this.#core = {
@@ -101,6 +107,7 @@ export class Engine implements SightingListener {
     };
     this.#recovery = new Recovery(this.#core);
     const exchanges = new Exchanges(this.#core);
+    this.#exchanges = exchanges;
     this.#payload = new PayloadProbe(this.#core, exchanges);
     this.#discovery = new Discovery(this.#core, exchanges);
     this.#health = new PathHealth(this.#core, this.#recovery, exchanges, this.#payload, this.#discovery);
@@ -159,6 +166,7 @@ export class Engine implements SightingListener {
     const { view } = this.#core.arena;
     port.framesReceived++;
     this.#changed = true;
+    this.#called(nowUs);
     this.#recovery.nowUs = nowUs;
     if (checkResponse(view, at, length) !== FRAME_OK) {
       this.counters.malformed++;
@@ -179,6 +187,7 @@ export class Engine implements SightingListener {
   /** Runs timers and fills the ports' batches. */
   advance(nowUs: number): void {
     this.#recovery.nowUs = nowUs;
+    this.#called(nowUs);
     if (nowUs >= this.#scanUs) this.#scan(nowUs);
     for (const target of this.#core.attached) {
       const { volume } = target;
@@ -273,6 +282,15 @@ export class Engine implements SightingListener {
     if (announcement) this.#health.announced(path, nowUs);
     else this.#health.sighted(path, nowUs);
     this.#attachments.seen(path, volume, nowUs);
+  }
+
+  /** Before anything that has come meanwhile is looked at. */
+  #called(nowUs: number): void {
+    const awayUs = nowUs - this.#calledUs;
+    this.#calledUs = nowUs;
+    if (awayUs <= this.#awayUs) return;
+    for (const target of this.#core.attached) if (target.volume !== undefined) returnTo(target, awayUs, this.#exchanges, nowUs);
+    this.#scanUs = 0;
   }
 
   #portChanged(path: Path, was: { up: boolean; mac: number; mtu: number }, nowUs: number): void {

@@ -58,6 +58,8 @@ export const PAYLOAD_RETRY_LONGEST_US = 60_000_000;
 export const REVERIFY_US = 30_000_000;
 /** A path with nothing under way takes I/O at once for so long after an answer; later it is asked first who it is. */
 export const SURE_US = 2_000_000;
+/** Longer than any pause between two calls while something is waited for: the engine's own process has stood still. */
+export const AWAY_US = 3_000_000;
 /** The read that is to prove a path is sent no longer after its identity was learnt than this; then that is asked again. */
 export const IDENTITY_FRESH_US = 1_000_000;
 /** Announcements closer together than this are told once. */

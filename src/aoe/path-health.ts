@@ -172,7 +172,7 @@ export class PathHealth implements PathWatcher {
   }
 
   largeFramesLost(path: Path, nowUs: number): void {
-    if (path.standing === STANDING_PROVEN) this.#payload.start(path, nowUs);
+    if (path.standing === STANDING_PROVEN && path.doubt === DOUBT_NONE) this.#payload.start(path, nowUs);
   }
 
   /** The target refused a frame of so many sectors. */
@@ -201,7 +201,9 @@ export class PathHealth implements PathWatcher {
     if (path.standing === STANDING_IDENTIFIED && path.probe.dueUs <= nowUs) this.#askRead(path, nowUs);
     if (path.standing !== STANDING_PROVEN) return;
     if (path.inFlight === 0 && nowUs - path.lastAnswerUs > SURE_US && path.doubt === DOUBT_NONE) path.doubt = DOUBT_IDLE;
-    this.#payload.tick(path, nowUs);
+    if (path.doubt === DOUBT_NONE) this.#payload.tick(path, nowUs);
+    // Not even with a probe before it has said who it is.
+    else if (path.identify.idle && this.#payload.nextUs(path) <= nowUs) path.reverifyUs = nowUs;
   }
 
   nextUs(path: Path): number {

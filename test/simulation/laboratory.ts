@@ -8,6 +8,7 @@ import { EventQueue } from './event-queue.ts';
 import { ModelDisk } from './model-disk.ts';
 import { ModelTarget, modelMac, type TargetSetup } from './model-target.ts';
 import { GOOD_NETWORK, Nic, Segment, type Conditions, type Frame } from './network.ts';
+import { AWAY_US } from '../../src/aoe/limits.ts';
 import { Random } from './random.ts';
 import { SimulatedInitiator, type Interface } from './simulated-initiator.ts';
 
@@ -72,6 +73,7 @@ export class Laboratory implements EngineEvents, RequestOwner {
       random: this.#random,
       chunks: 16,
       quarantineUs: this.#quarantineUs,
+      awayUs: AWAY_US,
       copies: 1_024,
       fragments: 512,
       placedShare: 0,

@@ -15,12 +15,15 @@ import type { Random } from './random.ts';
 
 const RECEIVE_BYTES = 65_536;
 const PORTS = 3;
+/** What a socket keeps while nobody reads it. */
+const SOCKET_FRAMES = 200;
 
 export interface InitiatorOptions {
   readonly events: EngineEvents;
   readonly random: Random;
   readonly chunks: number;
   readonly quarantineUs: number;
+  readonly awayUs: number;
   /** What the engine has of each; small numbers make requests wait for each other. */
   readonly copies: number;
   readonly fragments: number;
@@ -77,6 +80,9 @@ export class SimulatedInitiator {
   readonly placement: RandomPlacement;
   /** Something has come in since the last turn. Without, the loop sleeps until the engine's own deadline. */
   awake = true;
+  /** The process is stopped: frames wait in its sockets as far as there is room. */
+  stopped = false;
+  readonly #waiting: [at: Interface, frame: Frame][] = [];
   framesSent = 0;
   framesReceived = 0;
   turns = 0;
@@ -103,6 +109,7 @@ export class SimulatedInitiator {
       tagPrefix: options.random.integer(0, 63),
       placement: this.placement,
       quarantineUs: options.quarantineUs,
+      awayUs: options.awayUs,
       copies: options.copies,
       fragments: options.fragments,
     });
@@ -132,6 +139,13 @@ export class SimulatedInitiator {
   refresh(at: Interface): void {
     this.awake = true;
     if (at.port !== undefined) this.engine.updatePort(at.port, at.info, this.#options.nowUs());
+  }
+
+  /** The process goes on, with what its sockets have kept. */
+  goOn(): void {
+    this.stopped = false;
+    this.awake = true;
+    for (const [at, frame] of this.#waiting.splice(0)) this.#receive(at, frame);
   }
 
   /** One turn of the loop; answers when the next one must be. */
@@ -217,6 +231,10 @@ export class SimulatedInitiator {
   #receive(at: Interface, frame: Frame): void {
     const { port } = at;
     if (port === undefined) return;
+    if (this.stopped) {
+      if (this.#waiting.length < SOCKET_FRAMES) this.#waiting.push([at, frame]);
+      return;
+    }
     this.awake = true;
     this.framesReceived++;
     this.#options.trace(() => `${at.name} < ${describe(frame)}`);

@@ -38,6 +38,7 @@ describe('mistakes put in on purpose', () => {
     ['no-quarantine', 'late-copies', /is wrong: expected|not on stable storage/],
     ['no-abandon', 'reconnecting-client', /is wrong: expected|not on stable storage/],
     ['deaf-to-announcements', 'power-failure', /not on stable storage|is wrong: expected/],
+    ['no-absence', 'stopped-initiator', /stranger|is wrong|not on stable storage/],
     ['no-withdraw', 'lossy', /is wrong: expected|not on stable storage/],
     ['same-identity', 'replaced-disk', /stranger|is wrong|not on stable storage/],
     ['forgets-writes', 'plain', /is wrong|not on stable storage/],

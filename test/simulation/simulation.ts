@@ -1,3 +1,4 @@
+import { AWAY_US } from '../../src/aoe/limits.ts';
 import { parseTargetAddress, readMac } from '../../src/aoe/address.ts';
 import { COMMAND_CONFIG } from '../../src/aoe/constants.ts';
 import { COMMAND, SHELF, SLOT, SRC_MAC, TAG } from '../../src/aoe/layout.ts';
@@ -20,6 +21,8 @@ export const MUTATIONS = [
   'no-quarantine',
   /** Requests of connections that are gone go on. */
   'no-abandon',
+  /** The engine takes answers of long ago for answers of now. */
+  'no-absence',
   /** No announcement of a target reaches the engine. */
   'deaf-to-announcements',
   /** Memory is received into although nothing is expected there any more. */
@@ -86,6 +89,7 @@ export class Simulation implements EngineEvents {
       fragments: scarce ? random.integer(2, 60) : 2_048,
       chunks: CHUNKS,
       quarantineUs: options.mutation === 'no-quarantine' ? 0 : this.quarantineUs,
+      awayUs: options.mutation === 'no-absence' ? Infinity : AWAY_US,
       placedShare: random.pick([0, 0.3, 1]),
       withdraws: options.mutation !== 'no-withdraw',
       nowUs: () => this.nowUs,
@@ -279,7 +283,8 @@ export class Simulation implements EngineEvents {
         throw new Violation('time stands still: the engine wants to be called again and again');
       }
       while (this.events.nextUs <= this.nowUs) this.events.take()();
-      if (this.initiator.awake || turnUs <= this.nowUs) turnUs = this.initiator.turn(this.nowUs);
+      if (this.initiator.stopped) turnUs = Infinity;
+      else if (this.initiator.awake || turnUs <= this.nowUs) turnUs = this.initiator.turn(this.nowUs);
     }
   }
 

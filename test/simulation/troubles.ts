@@ -5,6 +5,7 @@ import { injectGarbage } from './garbage.ts';
 import { GROWTH_SECTORS } from './model-disk.ts';
 import { ModelTarget, modelMac } from './model-target.ts';
 import type { Interface } from './simulated-initiator.ts';
+import { stopInitiator } from './stopped-initiator.ts';
 import type { Simulation } from './simulation.ts';
 import { identityOf, type WorldOptions } from './world.ts';
 
@@ -281,6 +282,7 @@ export const TROUBLES: readonly Trouble[] = [
     world: { conditions: { jitterUs: 0, lossToTarget: 0, lossToInitiator: 0 } },
     plan: swap,
   },
+  { name: 'stopped-initiator', combines: false, plan: stopInitiator },
   {
     name: 'shrunk-disk',
     combines: false,
