@@ -2,7 +2,7 @@ import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import { settingsOfVolume } from '../../volumes/parameters.ts';
 import type { ClaimRecord } from '../../volumes/records.ts';
 import { crashPoint } from '../crash-points.ts';
-import { describeProbe, probeDevice } from '../format/probe.ts';
+import { describeProbe, probeDevice, type Probe } from '../format/probe.ts';
 import { requireIdle, type BlockDevice } from '../kernel/block-device.ts';
 import { run, runWell } from '../kernel/run.ts';
 import { attachDevice } from '../staging/attach-device.ts';
@@ -20,7 +20,8 @@ const PROGRESS_MS = 5_000;
 
 /**
  * Wipes a target that was given back, as the class of its last volume wants it, and frees it: goes on where an interrupted wipe has
- * stopped. What is on the disk afterwards is looked at before anybody else gets it.
+ * stopped. What is on the disk afterwards is looked at before anybody else gets it. A volume that no node has ever used has written
+ * nothing: its disk is only looked at.
  * @throws VolumeError why it can't be done now
  */
 export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
@@ -63,17 +64,26 @@ async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord
     await requireIdle(device);
     // A stranger's disk behind this address is not wiped either.
     await requireSameContents(address, claim, device);
-    await carryOut(parts, handed, device, plan);
+    const isOurs = claim.format.state !== 'never';
+    if (isOurs) await carryOut(parts, handed, device, plan);
     const probe = await probeDevice(device);
-    if (probe.kind !== 'blank') {
-      throw new VolumeError('internal', `cannot free ${address}: after the wipe there is ${describeProbe(probe)}`);
-    }
+    if (probe.kind !== 'blank') throw notBlank(address, probe, isOurs);
   } catch (error) {
     // The next attempt finds it attached, should this not do.
     await initiator.detach(address, false, DETACH_MS).catch(() => undefined);
     throw error;
   }
   await initiator.detach(address, false, DETACH_MS);
+}
+
+/** What a volume that was never used finds on its disk has been there before it, and is not ours to wipe. */
+function notBlank(address: string, probe: Probe, isOurs: boolean): VolumeError {
+  if (isOurs) return new VolumeError('internal', `cannot free ${address}: after the wipe there is ${describeProbe(probe)}`);
+  return new VolumeError(
+    'failed-precondition',
+    `cannot free ${address}: found ${describeProbe(probe)}, which no volume of this cluster has written; nothing is done to it. ` +
+      'If nobody needs it, clear the disk by hand (wipefs, dd): it becomes free within minutes. Else give it a claim of its owner',
+  );
 }
 
 async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevice, plan: readonly WipeStep[]): Promise<void> {
