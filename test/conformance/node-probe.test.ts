@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
+import { writeMark } from '../../src/node/format/begun-mark.ts';
 import { FILE_SYSTEMS } from '../../src/node/format/file-systems.ts';
 import { probeDevice } from '../../src/node/format/probe.ts';
 import { FS_TYPES, type FsType } from '../../src/node/format/verdict.ts';
@@ -150,6 +151,21 @@ describeIf(REQUIREMENTS, 'probeDevice()', () => {
 });
 
 describeIf(REQUIREMENTS, 'isBegun()', () => {
+  testIf([command('mkfs.ext4', 'e2fsprogs')], 'knows an ext4 whose mkfs was killed, and its own only', async () => {
+    await withDisk(64 * MIB + 3 * 512, async (disk) => {
+      const uuid = randomUUID();
+      await writeMark(disk, uuid);
+      // What mkfs.ext4 writes first: inode tables, a journal.
+      put(disk.path, 281_724, randomBytes(KIB));
+      expect((await probeDevice(disk)).kind).toBe('data');
+      expect(await FILE_SYSTEMS.ext4.isBegun(disk, uuid)).toBe(true);
+      expect(await FILE_SYSTEMS.ext4.isBegun(disk, randomUUID())).toBe(false);
+      await FILE_SYSTEMS.ext4.make(disk, uuid, true, { timeoutMs: TEST_MS });
+      expect(await probeDevice(disk)).toMatchObject({ kind: 'signature', signature: { type: 'ext4', uuid } });
+      expect(await FILE_SYSTEMS.ext4.isBegun(disk, uuid)).toBe(false);
+    });
+  });
+
   testIf([command('mkfs.xfs', 'xfsprogs')], 'knows an XFS whose mkfs was killed, and its own only', async () => {
     await withDisk(SIZE, async (disk) => {
       const uuid = randomUUID();

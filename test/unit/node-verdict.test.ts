@@ -98,6 +98,15 @@ describe('formatVerdict()', () => {
     }
   });
 
+  test('refuses what others have put over the beginning of a format', () => {
+    for (const probe of EVERYTHING.filter(({ kind }) => kind === 'signature' || kind === 'ambiguous')) {
+      const isOurs = probe.kind === 'signature' && probe.signature.uuid === OURS;
+      if (!isOurs) expect(verdict({ record: BEGUN, probe, isOurBeginning: true })).toMatch(/^refuse/);
+    }
+    // The mark of a mkfs is taken away when it has ended: what looks whole may not be.
+    expect(verdict({ record: BEGUN, probe: found('ext4', OURS), isOurBeginning: true })).toBe(`format ext4 ${OURS} again`);
+  });
+
   test('refuses to change the file system of an interrupted format', () => {
     expect(verdict({ record: BEGUN, fsType: 'xfs' })).toMatch(/^refuse: .*xfs is wanted, but a format with ext4 was begun/);
   });

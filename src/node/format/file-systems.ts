@@ -1,6 +1,8 @@
 import type { BlockDevice } from '../kernel/block-device.ts';
+import { findingMount } from '../kernel/mount.ts';
 import { run, runWell, type Ended, type RunOptions } from '../kernel/run.ts';
 import { VolumeError } from '../../volumes/errors.ts';
+import { eraseMark, hasMark, writeMark } from './begun-mark.ts';
 import { readDevice } from './read-device.ts';
 import type { FsType } from './verdict.ts';
 
@@ -12,8 +14,8 @@ export interface FileSystem {
   make(device: BlockDevice, uuid: string, again: boolean, options: RunOptions): Promise<void>;
   /** Mends, before it is mounted, what can be mended without a decision. @throws VolumeError `failed-precondition` when that is not enough */
   check(device: BlockDevice, options: RunOptions): Promise<void>;
-  /** Makes it as large as its device. It is mounted at `path`. */
-  grow(device: BlockDevice, path: string): Promise<void>;
+  /** Makes it as large as its device. @throws ProgramError */
+  grow(device: BlockDevice, mountPoint: string): Promise<void>;
   /** Whether a mkfs with this UUID was begun on the device and not ended. */
   isBegun(device: BlockDevice, uuid: string): Promise<boolean>;
 }
@@ -27,15 +29,15 @@ const EXT4: FileSystem = {
     ['e2fsck', 'e2fsprogs'],
     ['resize2fs', 'e2fsprogs'],
   ],
-  // The superblock comes last: a mkfs that was killed leaves none.
-  make: async ({ path }, uuid, again, options) => {
-    await runWell('mkfs.ext4', ['-q', '-E', 'nodiscard', '-U', uuid, ...(again ? ['-F'] : []), path], options);
+  // The superblock comes last: a mkfs that was killed leaves inode tables and a journal, but nothing that says whose they are.
+  make: async (device, uuid, again, options) => {
+    await writeMark(device, uuid);
+    await runWell('mkfs.ext4', ['-q', '-E', 'nodiscard', '-U', uuid, ...(again ? ['-F'] : []), device.path], options);
+    await eraseMark(device);
   },
   check: async (device, options) => judgeE2fsck(device, await run('e2fsck', ['-p', device.path], options)),
-  grow: async ({ path }) => {
-    await runWell('resize2fs', [path], { timeoutMs: GROW_MS });
-  },
-  isBegun: async () => Promise.resolve(false),
+  grow: async (device, mountPoint) => growing(findingMount(mountPoint, () => ['resize2fs', device.path])),
+  isBegun: hasMark,
 };
 
 /** e2fsck(8): bits of its exit code. */
@@ -63,9 +65,7 @@ const XFS: FileSystem = {
   },
   // The kernel replays the log when it mounts; xfs_repair is a person's decision.
   check: async () => Promise.resolve(),
-  grow: async (_device, path) => {
-    await runWell('xfs_growfs', [path], { timeoutMs: GROW_MS });
-  },
+  grow: async (_device, mountPoint) => growing(findingMount(mountPoint, (path) => ['xfs_growfs', path])),
   // linux/fs/xfs/libxfs/xfs_format.h, struct xfs_dsb: sb_inprogress is 1 until mkfs has ended.
   isBegun: async (device, uuid) => {
     const superblock = await readDevice(device, { startBytes: 0, lengthBytes: BLOCK_BYTES });
@@ -86,9 +86,7 @@ const BTRFS: FileSystem = {
     await runWell('mkfs.btrfs', ['-q', '-K', '-U', uuid, ...(again ? ['-f'] : []), path], options);
   },
   check: async () => Promise.resolve(),
-  grow: async (_device, path) => {
-    await runWell('btrfs', ['filesystem', 'resize', 'max', path], { timeoutMs: GROW_MS });
-  },
+  grow: async (_device, mountPoint) => growing(['btrfs', 'filesystem', 'resize', 'max', mountPoint]),
   // btrfs-progs writes another magic number until mkfs has ended.
   isBegun: async (device, uuid) => {
     const superblock = await readDevice(device, { startBytes: BTRFS_SUPERBLOCK, lengthBytes: BLOCK_BYTES });
@@ -96,6 +94,10 @@ const BTRFS: FileSystem = {
     return !isWhole && holdsUuid(superblock, BTRFS_UUID, uuid);
   },
 };
+
+async function growing([program, ...words]: readonly string[]): Promise<void> {
+  await runWell(program, words, { timeoutMs: GROW_MS });
+}
 
 function holdsUuid(bytes: Buffer, offset: number, uuid: string): boolean {
   return bytes.toString('hex', offset, offset + 16) === uuid.replaceAll('-', '');

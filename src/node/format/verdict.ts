@@ -76,7 +76,9 @@ function formattedVerdict(facts: FormatFacts): FormatVerdict {
 
 function formattingVerdict(facts: FormatFacts): FormatVerdict {
   const { record, probe, isOurBeginning } = facts;
-  if (isOurBeginning) return format(facts, record);
+  // A mark of another kind came later: somebody else has used the disk since.
+  const isForeign = probe.kind === 'ambiguous' || (probe.kind === 'signature' && probe.signature.uuid !== record.uuid);
+  if (isOurBeginning && !isForeign) return format(facts, record);
   if (probe.kind === 'signature' && probe.signature.uuid === record.uuid) {
     const verdict = mount(facts, probe.signature);
     return verdict.action === 'mount' ? { ...verdict, action: 'confirm' } : verdict;

@@ -25,3 +25,21 @@ export async function bindMount(source: string, path: string, options: readonly 
 export async function unmount(path: string): Promise<void> {
   await runWell('umount', ['-n', '--no-canonicalize', path], { timeoutMs: UNMOUNT_MS });
 }
+
+/** getmntent(3) reads no longer lines than this, and programs that use it don't find what is mounted there. */
+const MOUNTS_LINE_MAX = 4096;
+const ESCAPE_LENGTH = 4;
+/** Every system has it, and nobody needs it for the moment. */
+const SHORT_PATH = '/mnt';
+
+/**
+ * Command line of a program that looks for the mount at `path` in /proc/mounts. If the path is too long for that, the program runs in a
+ * mount namespace of its own, which ends with it, and where the mount is at a short path.
+ * @param words given the path to name
+ */
+export function findingMount(path: string, words: (path: string) => readonly string[]): readonly string[] {
+  if (Buffer.byteLength(path) * ESCAPE_LENGTH < MOUNTS_LINE_MAX) return words(path);
+  const script = 'mount -n --move "$0" "$1" && shift && exec "$@"';
+  const enter = ['unshare', '--mount', '--propagation', 'private', '--', 'sh', '-c', script, path, SHORT_PATH];
+  return [...enter, ...words(SHORT_PATH)];
+}

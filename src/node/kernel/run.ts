@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly timeoutMs: number;
   /** Told every few seconds how long it has been running. */
   readonly onProgress?: (seconds: number) => void;
+  /** What it reads from its standard input; nothing by default. */
+  readonly input?: Buffer;
 }
 
 const STDOUT_BYTES_MAX = 16 * 1024 * 1024;
@@ -31,14 +33,16 @@ const SIGKILL = 9;
  *
  * @throws ProgramError when it can't be started, has not ended in time, or says more than anybody wants to read
  */
-export async function run(name: string, args: readonly string[], { timeoutMs, onProgress }: RunOptions): Promise<Ended> {
+export async function run(name: string, args: readonly string[], { timeoutMs, onProgress, input }: RunOptions): Promise<Ended> {
   const command = [name, ...args].join(' ');
   const startedMs = performance.now();
   // Nothing that we have started outlives us: the device that it works on may be another volume's when it gets there.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', findProgram(name) ?? name, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C' },
   });
+  // Who ends without having read it says why by its exit code.
+  child.stdin.on('error', () => undefined).end(input);
   const chunks: Buffer[] = [];
   let bytes = 0;
   let stderr = '';
