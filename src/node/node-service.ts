@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Logger } from '../logging/logger.ts';
 import { isVolumeError, VolumeError } from '../volumes/errors.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
 import { bootId } from '../system/boot-id.ts';
-import { blockDevice } from './kernel/block-device.ts';
+import { blockDevice, isMountOf } from './kernel/block-device.ts';
 import { mountTable } from './kernel/mount-table.ts';
 import { mountsAt } from '../system/mountinfo.ts';
 import { canonicalFolder, canonicalPath, existingFolder } from './kernel/paths.ts';
@@ -47,14 +48,17 @@ export class NodeService {
     const address = addressOf(request.volumeId);
     await findVolume(this.#parts.store, request.volumeId);
     const stagingPath = await existingFolder(request.stagingPath);
-    await this.#alone(address, async () => this.#staging.stage({ ...request, stagingPath }, logger));
+    await this.#alone(address, async () => {
+      const present = await this.#recall(request.volumeId, address, stagingPath);
+      await this.#staging.stage({ ...request, stagingPath }, present, logger);
+    });
   }
 
   /** @throws VolumeError; not for what is not staged */
   async unstage(volumeId: string, path: string, logger: Logger): Promise<void> {
     const address = addressOf(volumeId);
-    const stagingPath = await canonicalFolder(path);
-    if (stagingPath === undefined) return;
+    // Where somebody has removed the folder, the volume may be attached all the same.
+    const stagingPath = (await canonicalFolder(path)) ?? resolve(path);
     if ((await this.#isDeleted(volumeId, address)) && mountsAt(await mountTable(), stagingPath).length === 0) return;
     await this.#alone(address, async () => {
       const staged = await this.#recall(volumeId, address, stagingPath);
@@ -120,13 +124,14 @@ export class NodeService {
     const attachment = await initiator.attachment(address).catch(() => undefined);
     if (attachment?.device.startsWith('/dev/') !== true) return undefined;
     const device = await blockDevice(attachment.device);
-    const isMounted = mountsAt(await mountTable(), stagingPath).length > 0;
+    const isMounted = (await mountTable()).some((mount) => isMountOf(mount, device));
     const { readOnly, deadSeconds, maxOutstanding, interfaces } = attachment;
     return {
       volumeId,
       address,
       bootId: bootId(),
-      phase: 'staged',
+      // Not known well enough to go on with it, but to take it down.
+      phase: 'unstaging',
       stagingPath,
       access: isMounted ? { kind: 'mount', fsType: '', mountFlags: [] } : { kind: 'block' },
       accessMode: 'UNKNOWN',

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { VolumeUsage } from '../csi/messages.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { blockDevice } from './kernel/block-device.ts';
@@ -19,10 +20,16 @@ export async function volumeAt({ store, state }: NodeParts, volumeId: string, pa
     await findVolume(store, volumeId);
     throw new VolumeError('not-found', `volume ${volumeId} is not on this node`);
   }
-  const canonical = path.startsWith('/') ? await canonicalPath(path) : undefined;
+  const canonical = path.startsWith('/') && !isInside(staged, path) ? await canonicalPath(path) : undefined;
   const isThere = canonical !== undefined && (await isAt(staged, canonical));
   if (!isThere) throw new VolumeError('not-found', `volume ${volumeId} is not at ${path}; it is staged at ${staged.stagingPath}`);
   return staged;
+}
+
+/** Below a place where the volume is: to follow such a path means to read from its disk, which may never answer. */
+function isInside({ stagingPath, publications }: StagedVolume, path: string): boolean {
+  const places = [stagingPath, ...publications.map(({ targetPath }) => targetPath)];
+  return places.some((place) => resolve(path).startsWith(`${place}/`));
 }
 
 async function isAt(staged: StagedVolume, path: string): Promise<boolean> {

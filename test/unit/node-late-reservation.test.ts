@@ -72,6 +72,7 @@ async function stage(reserved: () => Promise<void>): Promise<void> {
       volumeContext: {},
       remainingMs: () => 10_000,
     },
+    undefined,
     Logger.create('silent'),
   );
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatConfigString, ownershipOf } from '../../volumes/claim.ts';
 import { VolumeError } from '../../volumes/errors.ts';
 import type { DiskIdentity } from '../../volumes/records.ts';
@@ -6,12 +7,18 @@ import type { InitiatorClient } from '../initiator-client.ts';
 
 const SECTOR_BYTES = 512;
 
+/** A target that is there has answered discovery and said what it is by then. */
+const SEEN_MS = 2_000;
+const LOOK_MS = 100;
+
 /**
- * That the disk at an address now is the one the volume is on.
+ * That the disk at an address now is the one the volume is on. The initiator may not know it at this moment, because it has just
+ * started or given up an attach: then it looks.
  * @throws VolumeError `unavailable` while it does not answer; `failed-precondition` for a stranger, with both identities
  */
-export function requireIdentity(address: string, expected: DiskIdentity, found: TargetReport | undefined): void {
-  if (found === undefined || found.sectors === 0) {
+export async function requireIdentity(initiator: InitiatorClient, address: string, expected: DiskIdentity): Promise<void> {
+  const found = await lookFor(initiator, address);
+  if (found === undefined) {
     throw new VolumeError(
       'unavailable',
       `cannot use ${address}: no target answers at this address on the allowed interfaces; check its power and network, and call again`,
@@ -25,6 +32,17 @@ export function requireIdentity(address: string, expected: DiskIdentity, found: 
     `cannot use ${address}: another disk is there. The volume is on ${describe(expected)}; found ${describe({ serial, model, sizeBytes })}. ` +
       'Bring the right disk back to this address',
   );
+}
+
+async function lookFor(initiator: InitiatorClient, address: string): Promise<TargetReport | undefined> {
+  const endMs = performance.now() + SEEN_MS;
+  for (let looks = 0; ; looks++) {
+    const found = await initiator.target(address);
+    if (found !== undefined && found.sectors > 0) return found;
+    if (performance.now() >= endMs) return undefined;
+    if (looks === 0) await initiator.discover();
+    await sleep(LOOK_MS);
+  }
 }
 
 function describe({ serial, model, sizeBytes }: DiskIdentity): string {
@@ -130,6 +148,23 @@ export async function reserveForUs(initiator: InitiatorClient, address: string):
   if (macs.length > 0 && macs.every((mac) => own.includes(mac))) return;
   const who = macs.length === 0 ? 'nobody' : macs.join(', ');
   throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
+}
+
+/**
+ * Lets those in who read a volume together, this node among them, where a reservation of its last writer, or of the node that fenced
+ * that one off, is left. Who is fenced off stays out.
+ * @param readers MACs of all nodes that the volume is published to
+ * @throws VolumeError `unavailable` when it can't be made sure
+ */
+export async function letReadersIn(initiator: InitiatorClient, address: string, readers: readonly string[]): Promise<void> {
+  const own = await ownMacs(initiator);
+  const isOpen = ({ macs }: { readonly macs: readonly string[] }): boolean =>
+    macs.length === 0 || own.every((mac) => macs.includes(mac));
+  if (isOpen(await initiator.reserved(address))) return;
+  await initiator.reserve(address, 'FORCE_SET', [...new Set([...readers, ...own])]);
+  const after = await initiator.reserved(address);
+  if (isOpen(after)) return;
+  throw new VolumeError('unavailable', `cannot read ${address}: it is reserved for ${after.macs.join(', ')}; call again`);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { PublicationRecord } from '../../volumes/records.ts';
 import { crashPoint } from '../crash-points.ts';
 import { FILE_SYSTEMS } from '../format/file-systems.ts';
 import { prepareFileSystem, recordRawUse } from '../format/formatting.ts';
-import { isFsType } from '../format/verdict.ts';
+import { isFsType, type FsType } from '../format/verdict.ts';
 import { attachDevice } from './attach-device.ts';
 import { blockDevice, isMountOf, type BlockDevice } from '../kernel/block-device.ts';
 import { mountDevice } from '../kernel/mount.ts';
@@ -17,7 +17,7 @@ import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
 import { requireSameContents, withdrawFingerprint } from './known-disk.ts';
 import { findVolume, publicationFor, settingsFor, type KnownVolume } from './known-volume.ts';
-import { requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
+import { letReadersIn, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
 import type { Unstaging } from './unstaging.ts';
 
@@ -58,14 +58,14 @@ export class Staging {
 
   /**
    * Idempotent, also after a crash at any step. What fails is undone. The caller holds the target's lock.
+   * @param present what is there of the target's volume on this node
    * @throws VolumeError
    */
-  async stage(request: StageRequest, logger: Logger): Promise<void> {
-    const { store, nodeId, state } = this.#parts;
+  async stage(request: StageRequest, present: StagedVolume | undefined, logger: Logger): Promise<void> {
+    const { store, nodeId } = this.#parts;
     const volume = await findVolume(store, request.volumeId);
     const publication = publicationFor(volume, nodeId, request.publishContext['epoch']);
     const plan = { volume, publication, settings: settingsFor(volume, request.volumeContext), request };
-    const present = state.get(volume.address);
     if (present !== undefined && (await this.#isStaged(present, plan, logger))) return;
     try {
       await this.#build(plan, logger);
@@ -127,6 +127,8 @@ export class Staging {
       await reserveForUs(initiator, address);
       // A node that stalled before it reserved has taken the target from whoever was given it meanwhile: it must not write, too.
       await this.#requireStillPublished(plan);
+    } else if (plan.volume.record.value.fencing === 'reserve') {
+      await this.#letReadersIn(plan);
     }
     crashPoint('stage-fenced');
     const device = await this.#attach(plan, staged);
@@ -173,7 +175,7 @@ export class Staging {
   async #requireOurs({ volume }: Plan): Promise<void> {
     const { initiator, clusterId } = this.#parts;
     const { address, record, claim } = volume;
-    requireIdentity(address, record.value.identity, await initiator.target(address));
+    await requireIdentity(initiator, address, record.value.identity);
     await requireClaim(initiator, address, clusterId, claim?.claim);
   }
 
@@ -186,13 +188,21 @@ export class Staging {
     publicationFor(now, this.#parts.nodeId, String(publication.epoch));
   }
 
+  async #letReadersIn({ volume }: Plan): Promise<void> {
+    const { store, initiator } = this.#parts;
+    const { publications } = volume.record.value;
+    const nodes = await Promise.all(publications.map(async ({ nodeId }) => store.nodes.get(nodeId)));
+    const macs = nodes.flatMap((node) => node?.value.macs ?? []);
+    await letReadersIn(initiator, volume.address, macs);
+  }
+
   async #attach({ volume, request }: Plan, staged: StagedVolume): Promise<BlockDevice> {
     const { initiator } = this.#parts;
     const { address, record } = volume;
     const waitMs = Math.max(Math.min(request.remainingMs() - ATTACH_MARGIN_MS, ATTACH_MS_MAX), ATTACH_MS_MIN);
     const device = await attachDevice(initiator, address, staged.attach, waitMs);
     // What answers an attach is what will do the I/O: looked at once more.
-    requireIdentity(address, record.value.identity, await initiator.target(address));
+    await requireIdentity(initiator, address, record.value.identity);
     return device;
   }
 
@@ -218,8 +228,7 @@ export class Staging {
     await mounting(volume.volumeId, async () => mountDevice(device.path, staged.stagingPath, fsType, options));
     crashPoint('stage-mounted');
     await requireOnly(staged.stagingPath, device);
-    // The target may have grown since.
-    if (!readOnly) await mounting(volume.volumeId, async () => FILE_SYSTEMS[fsType].grow(device, staged.stagingPath));
+    if (!readOnly) await grow(fsType, device, staged, logger);
     return fsType;
   }
 
@@ -233,6 +242,13 @@ export class Staging {
       logger.warn(`what a failed stage has left could not be taken down yet: ${(error as Error).message}`);
     }
   }
+}
+
+/** The target may have grown since. A file system that can't follow is as good as before; NodeExpandVolume says why it can't. */
+async function grow(fsType: FsType, device: BlockDevice, { volumeId, stagingPath }: StagedVolume, logger: Logger): Promise<void> {
+  await FILE_SYSTEMS[fsType].grow(device, stagingPath).catch((error: unknown) => {
+    logger.warn(`the ${fsType} of ${volumeId} does not take all of ${device.path}: ${(error as Error).message}`);
+  });
 }
 
 async function requireNoMount(path: string): Promise<void> {

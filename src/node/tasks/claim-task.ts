@@ -11,7 +11,7 @@ import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
 export async function claimTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
   const { address, claim, identity } = handed.target;
   if (claim === undefined) throw new VolumeError('internal', `cannot claim ${address}: its record has no claim`);
-  requireIdentity(address, identity, await parts.initiator.target(address));
+  await requireIdentity(parts.initiator, address, identity);
   const owner = await setClaim(parts.initiator, address, parts.clusterId, claim.claim);
   crashPoint('claim-set');
   await parts.reporter.refresh(address);

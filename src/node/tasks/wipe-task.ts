@@ -28,8 +28,7 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   const { address, claim, identity, fencing } = handed.target;
   if (claim === undefined) throw new VolumeError('internal', `cannot wipe ${address}: its record does not say whose it was`);
   const { initiator, clusterId } = parts;
-  const found = await initiator.target(address);
-  requireIdentity(address, identity, found);
+  await requireIdentity(initiator, address, identity);
   await requireClaim(initiator, address, clusterId, claim.claim);
   const { wipe } = settingsOfVolume(claim);
   const plan = wipePlan(wipe, identity.sizeBytes);
