@@ -42,7 +42,7 @@ class Bench {
   /** The same volume in another access mode. */
   as(mode: string): Bench {
     const { volumeId, use } = this.volume;
-    return new Bench(this.lab, this.#node, new NodeVolume(this.lab, this.#node, volumeId, use, mode));
+    return new Bench(this.lab, this.#node, new NodeVolume(this.lab, this.#node, volumeId, use, { mode }));
   }
 
   async stageOutcome(): Promise<string> {

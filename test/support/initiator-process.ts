@@ -8,6 +8,7 @@ import type { InterfaceState, TargetReport } from '../../src/initiator/messages.
 import { listMounts } from '../../src/system/mounts.ts';
 import { Laboratory, SAN } from './faults-laboratory.ts';
 import { eventually, TestProcess } from './faults-process.ts';
+import type { NetworkNamespace } from './system-namespace.ts';
 
 const START_MS = 10_000;
 const COMMAND_MS = 45_000;
@@ -38,13 +39,22 @@ export class InitiatorProcess {
   readonly etherd: string;
   readonly #folder: string;
 
-  /** Starts it on a host of the laboratory. @param name of its run directory: the same name again is the same initiator again */
-  constructor(laboratory: Laboratory, name: string, words: readonly string[], launcher: readonly string[] = []) {
+  /**
+   * Starts it on a host of the laboratory.
+   * @param name of its run directory: the same name again is the same initiator again
+   */
+  constructor(
+    laboratory: Laboratory,
+    name: string,
+    words: readonly string[],
+    launcher: readonly string[] = [],
+    host = laboratory.initiator,
+  ) {
     this.#folder = laboratory.folder;
     this.socketPath = join(laboratory.folder, name, 'initiator.sock');
     this.etherd = join(laboratory.folder, name, 'dev-etherd');
     // Not `ip netns exec`: that has mounts of its own, where those of the fuse backend would be out of our sight.
-    const enter = ['nsenter', `--net=/run/netns/${laboratory.initiator.name}`, ...launcher];
+    const enter = ['nsenter', `--net=/run/netns/${host.name}`, ...launcher];
     const own = ['--socket', this.socketPath, '--etherd-directory', this.etherd];
     const commandLine = [...enter, process.execPath, MAIN, 'initiator', ...own, ...words];
     this.process = new TestProcess(`initiator ${name}`, commandLine, laboratory.folder);
@@ -115,15 +125,20 @@ export interface InitiatorLaboratory {
   /** Starts an initiator and waits until it serves; by default on SAN and with nbd-socket. */
   readonly initiate: (...words: string[]) => Promise<InitiatorProcess>;
   /** Starts an initiator that may not come so far. */
-  readonly launch: (name: string, words: readonly string[], launcher?: readonly string[]) => InitiatorProcess;
+  readonly launch: (
+    name: string,
+    words: readonly string[],
+    launcher?: readonly string[],
+    host?: NetworkNamespace,
+  ) => InitiatorProcess;
 }
 
 /** Runs a test with a laboratory of its own; all that it has started ends with it. */
 export async function withInitiators(run: (given: InitiatorLaboratory) => Promise<void>): Promise<void> {
   const lab = new Laboratory();
   const started: InitiatorProcess[] = [];
-  const launch = (name: string, words: readonly string[], launcher: readonly string[] = []): InitiatorProcess => {
-    const initiator = new InitiatorProcess(lab, name, words, launcher);
+  const launch: InitiatorLaboratory['launch'] = (name, words, launcher = [], host = lab.initiator) => {
+    const initiator = new InitiatorProcess(lab, name, words, launcher, host);
     started.push(initiator);
     return initiator;
   };

@@ -9,7 +9,7 @@ import type { FormatRecord, TargetRecord, TaskRecord } from '../../src/volumes/r
 import { change } from '../../src/volumes/store.ts';
 import { takeInventory } from '../../src/volumes/take-inventory.ts';
 import { formatVolumeId } from '../../src/volumes/volume-id.ts';
-import { SAN, type Laboratory } from './faults-laboratory.ts';
+import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
 import { eventually, type TestProcess } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
 import { NodeProcess } from './node-process.ts';
@@ -35,6 +35,8 @@ export const NODE_REQUIREMENTS: readonly Requirement[] = [
 export type Use = 'ext4' | 'xfs' | 'btrfs' | 'block';
 
 export interface VolumeOptions {
+  /** As the orchestrator has it. */
+  readonly name?: string;
   readonly parameters?: Readonly<Record<string, string>>;
   readonly format?: FormatRecord;
   readonly accessMode?: string;
@@ -49,21 +51,39 @@ export interface NodeLaboratoryOptions {
   readonly targetWords?: readonly string[];
   /** Debian's target serves the disk, of which there is one. */
   readonly vblade?: boolean;
+  /** Two machines on one storage network: `node-1` and `node-2`. */
+  readonly machines?: 1 | 2;
+}
+
+/** What a test wants of a node plugin. */
+export interface NodeStartOptions {
+  readonly nodeId?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** More for its command line. */
+  readonly words?: readonly string[];
+  /** In place of the laboratory's. */
+  readonly stateFolder?: string;
+  /** Starts its command line. */
+  readonly launcher?: readonly string[];
 }
 
 export class NodeLaboratory {
   readonly lab: Laboratory;
+  /** Of the first machine. */
   readonly initiator: InitiatorProcess;
+  readonly initiators: readonly InitiatorProcess[];
   readonly store: DirectoryStore;
   readonly storeFolder: string;
+  /** Of the first machine. */
   readonly stateFolder: string;
   readonly #options: NodeLaboratoryOptions;
   readonly #nodes: NodeProcess[] = [];
   #target: TestProcess | undefined;
 
-  constructor(lab: Laboratory, initiator: InitiatorProcess, store: DirectoryStore, options: NodeLaboratoryOptions) {
+  constructor(lab: Laboratory, initiators: readonly InitiatorProcess[], store: DirectoryStore, options: NodeLaboratoryOptions) {
     this.lab = lab;
-    this.initiator = initiator;
+    this.initiators = initiators;
+    [this.initiator] = initiators;
     this.store = store;
     this.storeFolder = join(lab.folder, 'store');
     this.stateFolder = join(lab.folder, 'state');
@@ -99,19 +119,15 @@ export class NodeLaboratory {
   }
 
   /** Starts a node plugin and waits until the inventory knows what it sees. */
-  async startNode(
-    options: { readonly environment?: Readonly<Record<string, string>>; readonly words?: readonly string[] } = {},
-  ): Promise<NodeProcess> {
+  async startNode(options: NodeStartOptions = {}): Promise<NodeProcess> {
+    const { nodeId = 'node-1', environment = {}, words = [], launcher = [] } = options;
+    const index = nodeId === 'node-2' ? 1 : 0;
+    const { stateFolder = index === 0 ? this.stateFolder : join(this.lab.folder, `state-${nodeId}`) } = options;
+    const initiatorSocket = this.initiators[index].socketPath;
+    const { storeFolder, lab } = this;
     const node = new NodeProcess(
-      {
-        folder: this.lab.folder,
-        initiatorSocket: this.initiator.socketPath,
-        storeFolder: this.storeFolder,
-        stateFolder: this.stateFolder,
-        clusterId: CLUSTER_ID,
-        words: options.words ?? [],
-      },
-      options.environment ?? {},
+      { folder: lab.folder, nodeId, initiatorSocket, storeFolder, stateFolder, clusterId: CLUSTER_ID, words, launcher },
+      environment,
     );
     this.#nodes.push(node);
     await node.start();
@@ -141,7 +157,8 @@ export class NodeLaboratory {
 
   /** Makes a volume on a target as a controller would, but for the placement: claimed by the node, published to it. */
   async volume(address: string, options: VolumeOptions = {}): Promise<string> {
-    const claim = claimOf(CLUSTER_ID, `volume on ${address}`);
+    const { name: volumeName = `volume on ${address}` } = options;
+    const claim = claimOf(CLUSTER_ID, volumeName);
     const { nodeId = 'node-1', readOnly = false, accessMode = 'SINGLE_NODE_WRITER' } = options;
     const { parameters } = readParameters('StorageClass', options.parameters ?? {});
     const format = options.format ?? { state: 'never', fsType: '', uuid: '' };
@@ -149,7 +166,7 @@ export class NodeLaboratory {
       ...record,
       state: 'Claimed',
       claim: {
-        volumeName: `volume on ${address}`,
+        volumeName,
         claim,
         capacityBytes: 16 * MIB,
         parameters,
@@ -163,6 +180,12 @@ export class NodeLaboratory {
     }));
     await this.task(address, 'claim', `claim:${claim}`);
     return formatVolumeId({ address, claim });
+  }
+
+  /** Publishes a volume to these nodes and to no other, as a controller would; each has the epoch of its place, counted from `epoch`. */
+  async publish(address: string, epoch: number, accessMode: string, ...nodeIds: readonly string[]): Promise<void> {
+    const publications = nodeIds.map((nodeId, index) => ({ nodeId, readOnly: false, accessMode, epoch: epoch + index }));
+    await this.setRecord(address, (record) => ({ ...record, publications }));
   }
 
   /** Publishes a target as it is: a static volume. */
@@ -206,12 +229,15 @@ export class NodeLaboratory {
 
 /** Runs a test with targets and an initiator of its own; node plugins are the test's to start. All mounts and devices end with it. */
 export async function withNode(options: NodeLaboratoryOptions, run: (given: NodeLaboratory) => Promise<void>): Promise<void> {
-  await withInitiators(async ({ lab, initiate }) => {
-    lab.wire(MTU);
+  await withInitiators(async ({ lab, launch }) => {
+    const hosts = options.machines === 2 ? [lab.initiator, lab.host('second')] : [lab.initiator];
+    if (hosts.length === 1) lab.wire(MTU);
+    else lab.switch(MTU, { host: lab.target, name: TARGET }, ...hosts.map((host) => ({ host, name: SAN })));
     mkdirSync(join(lab.folder, 'disks'));
     for (const [address, sizeBytes] of Object.entries(options.disks)) lab.disk(`disks/${address}`, sizeBytes);
-    const initiator = await initiate('--interfaces', SAN, '--attach', 'fuse');
-    const given = new NodeLaboratory(lab, initiator, await DirectoryStore.open(join(lab.folder, 'store')), options);
+    const initiators = hosts.map((host, index) => launch(`i${index}`, ['--interfaces', SAN, '--attach', 'fuse'], [], host));
+    for (const initiator of initiators) await initiator.ready();
+    const given = new NodeLaboratory(lab, initiators, await DirectoryStore.open(join(lab.folder, 'store')), options);
     try {
       await given.startTarget();
       await run(given);

@@ -19,11 +19,14 @@ export type NodeResponse<Name extends NodeMethod> = NodeMethods[Name]['response'
 
 export interface NodeProcessOptions {
   readonly folder: string;
+  readonly nodeId: string;
   readonly initiatorSocket: string;
   readonly storeFolder: string;
   readonly stateFolder: string;
   readonly clusterId: string;
   readonly words: readonly string[];
+  /** Starts its command line, e.g. in a mount namespace. */
+  readonly launcher: readonly string[];
 }
 
 /** `aoe-csi node` as a process, which a test kills, or lets kill itself, and starts again. */
@@ -42,11 +45,11 @@ export class NodeProcess {
   constructor(options: NodeProcessOptions, environment: Readonly<Record<string, string>> = {}) {
     this.#options = options;
     this.#environment = environment;
-    this.socketPath = join(options.folder, 'csi', 'csi.sock');
+    this.socketPath = join(options.folder, options.nodeId, 'csi.sock');
   }
 
   async start(): Promise<void> {
-    const { initiatorSocket, storeFolder, stateFolder, clusterId, folder, words } = this.#options;
+    const { nodeId, initiatorSocket, storeFolder, stateFolder, clusterId, folder, words, launcher } = this.#options;
     const environment = Object.entries(this.#environment).map(([name, value]) => `${name}=${value}`);
     const paths = ['--endpoint', `unix://${this.socketPath}`, '--initiator', initiatorSocket, '--store', storeFolder];
     const rest = [
@@ -55,18 +58,26 @@ export class NodeProcess {
       '--cluster-id',
       clusterId,
       '--node-id',
-      'node-1',
+      nodeId,
       '--dead-after',
       '2',
       ...words,
     ];
-    const started = new TestProcess('node', ['env', ...environment, process.execPath, MAIN, 'node', ...paths, ...rest], folder);
+    const started = new TestProcess(
+      'node',
+      ['env', ...environment, ...launcher, process.execPath, MAIN, 'node', ...paths, ...rest],
+      folder,
+    );
     this.#process = started;
     await eventually('the node plugin to start', START_MS, () => {
       if (!started.running) throw new Error(started.report);
       return started.errors.some((line) => line.includes('CSI for node'));
     });
     this.#client = new RpcClient(loadService('csi.proto', 'csi.v1.Node'), this.socketPath);
+  }
+
+  get nodeId(): string {
+    return this.#options.nodeId;
   }
 
   get running(): boolean {
@@ -79,6 +90,10 @@ export class NodeProcess {
 
   get log(): readonly string[] {
     return this.#process?.errors ?? [];
+  }
+
+  async logged(pattern: RegExp): Promise<string> {
+    return eventually(`the node plugin to say ${String(pattern)}`, START_MS, () => this.log.find((line) => pattern.test(line)));
   }
 
   async call<Name extends NodeMethod>(

@@ -4,30 +4,42 @@ import { listMounts } from '../../src/system/mounts.ts';
 import type { NodeLaboratory, Use } from './node-laboratory.ts';
 import type { NodeMethod, NodeProcess, NodeRequest } from './node-process.ts';
 
+/** What a test wants otherwise. */
+export interface NodeVolumeOptions {
+  readonly mode?: string;
+  readonly mountFlags?: readonly string[];
+  readonly stagingPath?: string;
+  readonly targetPath?: string;
+}
+
 /** A volume on its way through a node: where it is, and the calls that an orchestrator makes for it. */
 export class NodeVolume {
   readonly volumeId: string;
   readonly stagingPath: string;
   readonly targetPath: string;
   readonly use: Use;
-  readonly mode: string;
+  readonly #options: NodeVolumeOptions;
   readonly #node: NodeProcess;
+  /** Of the publication that the calls are made for. */
+  epoch = 1;
 
-  constructor(lab: NodeLaboratory, node: NodeProcess, volumeId: string, use: Use, mode = 'SINGLE_NODE_WRITER') {
+  constructor(lab: NodeLaboratory, node: NodeProcess, volumeId: string, use: Use, options: NodeVolumeOptions = {}) {
     this.volumeId = volumeId;
     this.use = use;
-    this.mode = mode;
+    this.#options = options;
     this.#node = node;
     const address = volumeId.split('@')[0];
-    this.stagingPath = lab.folder('kubelet', 'staging', address);
-    this.targetPath = join(lab.folder('kubelet', 'pods', address), 'volume');
+    const { nodeId } = node;
+    this.stagingPath = options.stagingPath ?? lab.folder('kubelet', nodeId, 'staging', address);
+    this.targetPath = options.targetPath ?? join(lab.folder('kubelet', nodeId, 'pods', address), 'volume');
   }
 
   get capability(): NonNullable<NodeRequest<'NodeStageVolume'>['volumeCapability']> {
-    const accessMode = { mode: this.mode as 'SINGLE_NODE_WRITER' };
+    const { mode = 'SINGLE_NODE_WRITER', mountFlags = [] } = this.#options;
+    const accessMode = { mode: mode as 'SINGLE_NODE_WRITER' };
     return this.use === 'block'
       ? { accessMode, block: {} }
-      : { accessMode, mount: { fsType: this.use, mountFlags: [], volumeMountGroup: '' } };
+      : { accessMode, mount: { fsType: this.use, mountFlags: [...mountFlags], volumeMountGroup: '' } };
   }
 
   get stageRequest() {
@@ -35,7 +47,7 @@ export class NodeVolume {
       volumeId: this.volumeId,
       stagingTargetPath: this.stagingPath,
       volumeCapability: this.capability,
-      publishContext: { epoch: '1' },
+      publishContext: { epoch: String(this.epoch) },
     };
   }
 
@@ -46,6 +58,10 @@ export class NodeVolume {
 
   get unpublishRequest() {
     return { volumeId: this.volumeId, targetPath: this.targetPath };
+  }
+
+  get statsRequest() {
+    return { volumeId: this.volumeId, volumePath: this.targetPath };
   }
 
   get unstageRequest() {
