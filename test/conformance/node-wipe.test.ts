@@ -1,11 +1,15 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { expect } from '@jest/globals';
 import { NODE_REQUIREMENTS, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
-/** A volume that no node ever used is given back: its disk holds what it held before anybody claimed it. */
+/** What becomes of a disk when its volume is given back. */
 
-const SIZE_BYTES = 64 * 2 ** 20;
+const MIB = 2 ** 20;
+const SIZE_BYTES = 64 * MIB;
+/** Far from all that a wipe of headers touches. */
+const MIDDLE = 40 * MIB;
 const LVM_LABEL = Buffer.from('LABELONE\x01\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0LVM2 001', 'latin1');
 const LVM_AT = 512;
 
@@ -43,4 +47,33 @@ describeIf(NODE_REQUIREMENTS, 'the wipe of a volume that was never used', () => 
       expect((await lab.record('e10.1')).claim).toBeUndefined();
     });
   });
+});
+
+/** What is left at the start and in the middle of a disk that was full of sevens. */
+const POLICIES = [
+  { wipe: 'headers', start: 0, middle: 7 },
+  { wipe: 'zero', start: 0, middle: 0 },
+  { wipe: 'discard', start: 0, middle: 0 },
+  { wipe: 'none', start: 7, middle: 7 },
+] as const;
+
+describeIf(NODE_REQUIREMENTS, 'the wipe of a volume that was used', () => {
+  for (const { wipe, start, middle } of POLICIES) {
+    testIf([], `leaves what its class says when that is ${wipe}`, async () => {
+      await withNode({ disks: { 'e10.1': SIZE_BYTES } }, async (lab) => {
+        const node = await lab.startNode();
+        const volume = new NodeVolume(lab, node, await lab.volume('e10.1', { parameters: { wipe } }), 'block');
+        await node.insist('NodeStageVolume', volume.stageRequest);
+        await node.insist('NodePublishVolume', volume.publishRequest);
+        const device = openSync(volume.targetPath, 'r+');
+        for (let at = 0; at < SIZE_BYTES; at += MIB) writeSync(device, Buffer.alloc(MIB, 7), 0, MIB, at);
+        closeSync(device);
+        await node.insist('NodeUnpublishVolume', volume.unpublishRequest);
+        await node.insist('NodeUnstageVolume', volume.unstageRequest);
+        expect(await lab.release('e10.1')).toMatchObject({ state: 'Available', reason: '' });
+        const disk = readFileSync(lab.diskFile('e10.1'));
+        expect({ start: disk[0], middle: disk[MIDDLE], end: disk[SIZE_BYTES - 1] }).toEqual({ start, middle, end: start });
+      });
+    });
+  }
 });
