@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NODE_HEARTBEAT_MS } from '../volumes/liveness.ts';
+import { VolumeError } from '../volumes/errors.ts';
 import type { NodeRecord, StagedRecord } from '../volumes/records.ts';
 import { isConflict, type Collection } from '../volumes/store.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
@@ -76,6 +77,7 @@ export class NodeRecorder {
   async #put(record: NodeRecord): Promise<void> {
     for (;;) {
       const found = await this.#nodes.get(record.nodeId);
+      if (found !== undefined) this.#requireOurs(found.value, record);
       try {
         if (found === undefined) await this.#nodes.create(record.nodeId, record);
         else await this.#nodes.update(record.nodeId, found.version, record);
@@ -85,5 +87,29 @@ export class NodeRecorder {
         if (!isConflict(error)) throw error;
       }
     }
+  }
+
+  /**
+   * Two machines of one name would take each other's volumes for unstaged, and let third ones have them. A record of another boot is
+   * this machine's own while it has the same interfaces, or nothing staged; and only until this boot has written its own.
+   */
+  #requireOurs(found: NodeRecord, record: NodeRecord): void {
+    if (found.bootId === record.bootId) return;
+    const isFirst = this.#writtenMs === -Infinity;
+    const isHarmless = Object.keys(found.staged).length === 0;
+    if (isFirst && (isHarmless || found.macs.some((mac) => record.macs.includes(mac)))) return;
+    if (isFirst && record.macs.length === 0) {
+      throw new VolumeError(
+        'unavailable',
+        `cannot tell yet whether node ${record.nodeId} in the store is this machine before it was started anew: the initiator has to say ` +
+          'first which interfaces are here',
+      );
+    }
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot write the record of node ${record.nodeId}: another machine uses this name (its storage interfaces: ` +
+        `${found.macs.join(', ') || 'none'}; here: ${record.macs.join(', ') || 'none'}). Give each machine a --node-id of its own; ` +
+        'if this is that machine with other interfaces, remove its record',
+    );
   }
 }

@@ -212,7 +212,6 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.state('e10.3', 'up', 1_000);
       const result = await io;
       expect(result).toMatchObject({ error: 0, text: '' });
-      expect(result.slowestMs).toBeGreaterThan(1_000);
     });
   });
 

@@ -48,7 +48,6 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.state('e10.3', 'up', 1_500);
       const result = await io;
       expect(result).toMatchObject({ error: 0, text: '' });
-      expect(result.slowestMs).toBeGreaterThan(4_000);
       expect(result.slowestMs).toBeLessThan(patiently(7_000));
     });
   });

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { NodeRecorder } from '../../src/node/node-recorder.ts';
+import type { Store } from '../../src/volumes/store.ts';
+import { MEMORY, openStore } from '../support/store-embedded.ts';
+
+let folder: string;
+let store: Store;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(MEMORY, 'aoe-csi-recorder-'));
+  store = await openStore(folder);
+});
+
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function recorder(bootId: string): NodeRecorder {
+  return new NodeRecorder(store.nodes, { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId }, []);
+}
+
+const VOLUME = 'e10.3@aaaaaaaaaaaaaaaaaaaaaaaaaa';
+const HERE = ['02:00:00:00:00:01'];
+const THERE = ['02:00:00:00:00:02'];
+
+async function staged(): Promise<unknown> {
+  return (await store.nodes.get('node-1'))?.value.staged;
+}
+
+describe('NodeRecorder', () => {
+  test('takes over the record of its machine’s former boot, once it knows its interfaces', async () => {
+    const before = recorder('boot-1');
+    await before.report({ macs: HERE });
+    await before.announce(VOLUME, 1);
+    const after = recorder('boot-2');
+    await expect(after.report({ targets: {} })).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await staged()).toEqual({ [VOLUME]: { epoch: 1, fenced: false } });
+    await after.report({ macs: [...HERE, ...THERE] });
+    expect(await staged()).toEqual({});
+  });
+
+  test('leaves the record of another machine of its name alone, and says what to do', async () => {
+    const other = recorder('boot-1');
+    await other.report({ macs: THERE });
+    await other.announce(VOLUME, 1);
+    const ours = recorder('boot-2');
+    await expect(ours.report({ macs: HERE })).rejects.toThrow(/another machine uses this name .*02:00:00:00:00:02.*--node-id/);
+    await expect(ours.announce(VOLUME, 2)).rejects.toMatchObject({ code: 'unavailable' });
+    await other.report({ macs: THERE });
+    expect(await staged()).toEqual({ [VOLUME]: { epoch: 1, fenced: false } });
+  });
+
+  test('notices that another machine has taken its name while it had nothing staged', async () => {
+    const first = recorder('boot-1');
+    await first.report({ macs: HERE });
+    await recorder('boot-2').report({ macs: THERE });
+    await expect(first.announce(VOLUME, 1)).rejects.toMatchObject({ code: 'failed-precondition' });
+  });
+});
