@@ -6,8 +6,8 @@ export interface Speed {
   readonly computeMs: number;
 }
 
-const START_ROUNDS = 2;
-const COMPUTE_ROUNDS = 3;
+const START_ROUNDS = 4;
+const COMPUTE_ROUNDS = 6;
 const WORDS = 1 << 18;
 
 /** The best of a few rounds: what else the machine does only makes it slower. */

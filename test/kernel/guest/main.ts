@@ -16,6 +16,8 @@ import { EventLog } from './events.ts';
 const EXIT_STUCK = 3;
 /** The least by which bounds are stretched: machines are shared and noisy (test/support/patience.ts). */
 const PATIENCE_MIN = 3;
+/** The most: a machine that was busy while it was measured shall not make a test that hangs hold everybody up for an hour. */
+const PATIENCE_MAX = 40;
 
 const [folder] = process.argv.slice(2);
 const job = JSON.parse(readFileSync(join(folder, JOB_FILE), 'utf8')) as Job;
@@ -25,7 +27,9 @@ const speedFactor = slowness(measureSpeed(), job.hostSpeed);
 const environment = {
   ...process.env,
   AOE_CSI_KERNEL_SPEED_FACTOR: speedFactor.toFixed(1),
-  AOE_CSI_TEST_PATIENCE: Math.max(PATIENCE_MIN, speedFactor).toFixed(1),
+  // Programs that wait for a device must not keep the others of a test from files.
+  UV_THREADPOOL_SIZE: '16',
+  AOE_CSI_TEST_PATIENCE: Math.min(PATIENCE_MAX, Math.max(PATIENCE_MIN, speedFactor)).toFixed(1),
   ...job.environment,
 };
 const uptimeMs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;

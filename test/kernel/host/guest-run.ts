@@ -2,22 +2,35 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EVENTS_FILE, type CaseResult, type GuestEvent } from '../protocol.ts';
-import type { Machine } from './machine.ts';
 
-/** Until the first event: booting takes 10 to 20 s when nobody else wants the processor. */
-const BOOT_MS = 240_000;
-/** Between cases: starting the next file's process, loading what it imports. */
-const PAUSE_MS = 120_000;
-/** A case has its own limit in the guest; this is for a guest too far gone to keep it. */
-const GRACE_MS = 30_000;
-const POWER_OFF_MS = 30_000;
+/** A machine that a guest runs in. */
+export interface GuestMachine {
+  readonly running: boolean;
+  /** All that has been said on its console. */
+  readonly console: string;
+  kill(): Promise<void>;
+}
+
+/** How long a guest may be silent. */
+export interface GuestLimits {
+  /** Until the first event: booting takes 10 to 20 s when nobody else wants the processor. */
+  readonly bootMs: number;
+  /** Between cases: starting the next file's process, loading what it imports. */
+  readonly pauseMs: number;
+  /** A case has its own limit in the guest; this is for a guest too far gone to keep it. */
+  readonly graceMs: number;
+  readonly powerOffMs: number;
+}
+
+const LIMITS: GuestLimits = { bootMs: 240_000, pauseMs: 180_000, graceMs: 60_000, powerOffMs: 60_000 };
 const LOOK_MS = 100;
 const CONSOLE_LINES = 60;
 const CHUNK_BYTES = 65_536;
 
 /** Follows one guest from its start to its end. */
 export class GuestRun {
-  readonly #machine: Machine;
+  readonly #machine: GuestMachine;
+  readonly #limits: GuestLimits;
   readonly #eventsPath: string;
   readonly #tell: (event: GuestEvent) => void;
   readonly #finished = new Set<string>();
@@ -25,11 +38,13 @@ export class GuestRun {
   #partial = '';
   #file = '';
   #case: { readonly file: string; readonly name: string; readonly startedMs: number } | undefined;
-  #deadlineMs = Date.now() + BOOT_MS;
+  #deadlineMs: number;
   #waitingFor = 'the guest to start its tests';
   #ended = false;
 
-  constructor(machine: Machine, folder: string, tell: (event: GuestEvent) => void) {
+  constructor(machine: GuestMachine, folder: string, tell: (event: GuestEvent) => void, limits = LIMITS) {
+    this.#limits = limits;
+    this.#deadlineMs = Date.now() + limits.bootMs;
     this.#machine = machine;
     this.#eventsPath = join(folder, EVENTS_FILE);
     this.#tell = tell;
@@ -53,19 +68,19 @@ export class GuestRun {
   #take(event: GuestEvent): void {
     if (event.type === 'case') {
       this.#case = { file: event.file, name: event.name, startedMs: Date.now() };
-      this.#expect(`the end of '${event.name}'`, event.limitMs + GRACE_MS);
+      this.#expect(`the end of '${event.name}'`, event.limitMs + this.#limits.graceMs);
     } else if (event.type === 'file') {
       this.#file = event.file;
-      this.#expect(`${event.file} to begin`, PAUSE_MS);
+      this.#expect(`${event.file} to begin`, this.#limits.pauseMs);
     } else if (event.type === 'file-end') {
       this.#finished.add(event.file);
-      this.#expect('the next file', PAUSE_MS);
+      this.#expect('the next file', this.#limits.pauseMs);
     } else if (event.type === 'end') {
       this.#ended = true;
-      this.#expect('the guest to power off', POWER_OFF_MS);
+      this.#expect('the guest to power off', this.#limits.powerOffMs);
     } else if (event.type !== 'figure') {
       this.#case = undefined;
-      this.#expect('what comes next', PAUSE_MS);
+      this.#expect('what comes next', this.#limits.pauseMs);
     }
     this.#tell(event.type === 'result' && event.status === 'failed' ? this.#withConsole(event) : event);
   }
@@ -79,7 +94,7 @@ export class GuestRun {
   #lose(why: string): void {
     const { file, name, startedMs } = this.#case ?? { file: this.#file, name: 'the guest lives', startedMs: Date.now() };
     const lost: CaseResult = { file, name, status: 'failed', durationMs: Date.now() - startedMs, reason: why };
-    this.#finished.add(file);
+    if (file !== '') this.#finished.add(file);
     this.#tell(this.#withConsole({ type: 'result' as const, ...lost }));
   }
 

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../support/repository.ts';
+import type { GuestMachine } from './guest-run.ts';
 import type { Kernel } from './kernels.ts';
 
 const MEMORY_MIB = 4096;
 const CONSOLE_FILE = 'console.log';
 
 /** A virtual machine in software emulation: it needs neither KVM nor root. */
-export class Machine {
+export class Machine implements GuestMachine {
   readonly #process: ChildProcess;
   readonly #consolePath: string;
   readonly #errors: string[] = [];

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { CaseResult, CaseStatus, GuestEvent } from '../protocol.ts';
 
 const MARKS: Readonly<Record<CaseStatus, string>> = { passed: '✓', failed: '✗', skipped: '○' };
@@ -5,7 +6,8 @@ const MARKS: Readonly<Record<CaseStatus, string>> = { passed: '✓', failed: '�
 /** Prints what guests tell while it happens, and at the end what matters of it; the last line is as that of `npm test`. */
 export class Report {
   readonly #print: (text: string) => void;
-  readonly #results: CaseResult[] = [];
+  readonly #results: (CaseResult & { readonly kernel: string })[] = [];
+  #kernel = 'no kernel';
 
   constructor(print: (text: string) => void) {
     this.#print = print;
@@ -14,15 +16,16 @@ export class Report {
   take(event: GuestEvent): void {
     if (event.type === 'ready') {
       const { kernel, speedFactor, uptimeMs } = event;
+      this.#kernel = kernel;
       this.#print(
         `guest: Linux ${kernel} after ${seconds(uptimeMs)}, ${speedFactor.toFixed(1)} times slower than this machine outside of it`,
       );
     } else if (event.type === 'file') {
-      this.#print(`\n${event.file}`);
+      this.#print(`\n${shortName(event.file)}`);
     } else if (event.type === 'figure') {
       this.#print(`    ${event.text}`);
     } else if (event.type === 'result') {
-      this.#results.push(event);
+      this.#results.push({ ...event, kernel: this.#kernel });
       this.#print(`  ${MARKS[event.status]} ${event.name} (${seconds(event.durationMs)})${indented(event.reason)}`);
     } else if (event.type === 'file-end') {
       this.#print(`  ${seconds(event.durationMs)} in all`);
@@ -36,7 +39,9 @@ export class Report {
   /** All failures once more: whoever looks at the end of a long log sees them. */
   summary(): string {
     const failures = this.#results.filter(({ status }) => status === 'failed');
-    const lines = failures.map(({ file, name, reason }) => `${MARKS.failed} ${file}: ${name}${indented(reason)}`);
+    const lines = failures.map(
+      ({ kernel, file, name, reason }) => `${MARKS.failed} ${shortName(file)} in ${kernel}: ${name}${indented(reason)}`,
+    );
     const counts = `${this.#count('passed')} passed, ${this.failed} failed, ${this.#count('skipped')} skipped`;
     return ['', ...lines, counts].join('\n');
   }
@@ -44,6 +49,10 @@ export class Report {
   #count(status: CaseStatus): number {
     return this.#results.filter((result) => result.status === status).length;
   }
+}
+
+function shortName(file: string): string {
+  return basename(file, '.js');
 }
 
 function indented(text: string): string {

@@ -1,0 +1,95 @@
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { GuestRun, type GuestLimits, type GuestMachine } from '../kernel/host/guest-run.ts';
+import { Report } from '../kernel/host/report.ts';
+import { EVENTS_FILE, type GuestEvent } from '../kernel/protocol.ts';
+
+const PATIENT: GuestLimits = { bootMs: 60_000, pauseMs: 60_000, graceMs: 60_000, powerOffMs: 60_000 };
+const HASTY: GuestLimits = { bootMs: 300, pauseMs: 300, graceMs: 300, powerOffMs: 300 };
+
+class FakeMachine implements GuestMachine {
+  running = true;
+  console = 'booting\nwhat it said last';
+
+  async kill(): Promise<void> {
+    this.running = false;
+    return Promise.resolve();
+  }
+}
+
+let folder = '';
+let machine: FakeMachine;
+let printed: string[];
+let report: Report;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'aoe-csi-guest-run-'));
+  machine = new FakeMachine();
+  printed = [];
+  report = new Report((text) => printed.push(text));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(text: string): void {
+  appendFileSync(join(folder, EVENTS_FILE), text);
+}
+
+function lines(...events: GuestEvent[]): string {
+  return events.map((event) => `${JSON.stringify(event)}\n`).join('');
+}
+
+async function follow(limits: GuestLimits): Promise<ReadonlySet<string>> {
+  return new GuestRun(machine, folder, (event) => report.take(event), limits).follow();
+}
+
+const ready: GuestEvent = { type: 'ready', kernel: '6.1', speedFactor: 12, uptimeMs: 9_000 };
+const began: GuestEvent = { type: 'case', file: 'a.js', name: 'it works', limitMs: 1 };
+const passed: GuestEvent = { type: 'result', file: 'a.js', name: 'it works', status: 'passed', durationMs: 5, reason: '' };
+const fileEnd: GuestEvent = { type: 'file-end', file: 'a.js', durationMs: 9 };
+const end: GuestEvent = { type: 'end', stuck: false };
+
+describe('GuestRun', () => {
+  test('follow() tells results of a guest that ends well, also when lines come in pieces', async () => {
+    const all = lines(ready, { type: 'file', file: 'a.js' }, began, passed, fileEnd, end);
+    write(all.slice(0, 100));
+    const following = follow(PATIENT);
+    write(all.slice(100));
+    machine.running = false;
+    expect(await following).toEqual(new Set(['a.js']));
+    expect(report.summary()).toBe('\n1 passed, 0 failed, 0 skipped');
+    expect(printed.join('\n')).toContain('✓ it works (0.0 s)');
+  });
+
+  test('follow() fails the case that a guest was at when it ended, with the end of its console', async () => {
+    write(lines(ready, { type: 'file', file: 'a.js' }, began));
+    machine.running = false;
+    expect(await follow(PATIENT)).toEqual(new Set(['a.js']));
+    expect(report.failed).toBe(1);
+    expect(report.summary()).toContain('✗ a in 6.1: it works\n      the guest ended before its tests');
+    expect(report.summary()).toContain('what it said last');
+  });
+
+  test('follow() kills a guest that hangs in a case, and fails it', async () => {
+    write(lines(ready, { type: 'file', file: 'a.js' }, began));
+    expect(await follow({ ...HASTY, pauseMs: 60_000 })).toEqual(new Set(['a.js']));
+    expect(machine.running).toBe(false);
+    expect(report.summary()).toContain("waited in vain for the end of 'it works'");
+  });
+
+  test('follow() fails a guest that never comes to its tests, and names no file as finished', async () => {
+    expect(await follow(HASTY)).toEqual(new Set());
+    expect(report.summary()).toContain('waited in vain for the guest to start its tests');
+    expect(report.failed).toBe(1);
+  });
+
+  test('follow() leaves the files for another guest that a stuck one did not come to', async () => {
+    write(lines(ready, { type: 'file', file: 'a.js' }, began, { ...passed, status: 'failed' }, fileEnd));
+    write(lines({ type: 'end', stuck: true }));
+    machine.running = false;
+    expect(await follow(PATIENT)).toEqual(new Set(['a.js']));
+    expect(report.failed).toBe(1);
+  });
+});
