@@ -14,9 +14,11 @@ interface Options {
 const EXIT_INTERRUPTED = 130;
 
 const HELP = `
-Makes two network namespaces joined by a virtual cable, serves a disk in one, attaches it in the other, makes a file system,
-writes while the target is killed and started again, detaches, attaches again, verifies every byte, prints a report and removes
-everything it has made; also on Ctrl-C, and what an earlier demo has left that was killed. Needs root; takes under a minute.
+Makes two network namespaces joined by a virtual cable, serves a disk in one, runs the initiator in the other and controller and
+node plugin beside it, and leads a volume's life over CSI: create, publish, stage, write while the target and then the node
+plugin are killed and started again, expand, take away, bring back, verify every byte, delete, wipe. Each call is told in a
+line. Prints a report and removes everything it has made; also on Ctrl-C, and what an earlier demo has left that was killed.
+Needs root; takes well under two minutes.
 
 Examples:
   aoe-csi demo

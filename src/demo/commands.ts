@@ -7,6 +7,12 @@ export const SHELF = 10;
 export const SLOT = 3;
 export const TARGET_NAME = `e${SHELF}.${SLOT}`;
 
+/** What the node is called, and the cluster that it is in. */
+export const NODE_ID = 'demo-node';
+const CLUSTER_ID = 'demo';
+/** A target that is silent for so long while its volume is taken down is given up. */
+const DEAD_AFTER_SECONDS = '10';
+
 const COMMAND_MS = 60_000;
 
 /** This program, as it was started. */
@@ -25,6 +31,19 @@ export async function aoeCsi(run: DemoRun, args: readonly string[]): Promise<str
 export function initiatorCommandLine(run: DemoRun, backend: string): string[] {
   const options = ['--interfaces', INTERFACE, '--socket', run.socketPath, '--attach', backend, '--etherd-directory', 'none'];
   return inNamespace(run.initiatorNamespace, [...SELF, 'initiator', ...options]);
+}
+
+export function controllerCommandLine(run: DemoRun): string[] {
+  return plugin(run, ['controller', '--endpoint', run.csiSocket('controller')]);
+}
+
+export function nodeCommandLine(run: DemoRun): string[] {
+  const state = ['--initiator', run.socketPath, '--state-directory', run.stateDirectory, '--dead-after', DEAD_AFTER_SECONDS];
+  return plugin(run, ['node', '--endpoint', run.csiSocket('node'), '--node-id', NODE_ID, ...state]);
+}
+
+function plugin(run: DemoRun, words: readonly string[]): string[] {
+  return inNamespace(run.pluginNamespace, [...SELF, ...words, '--store', run.storeFolder, '--cluster-id', CLUSTER_ID]);
 }
 
 export function targetCommandLine(run: DemoRun, kind: TargetKind, disk: string): string[] {

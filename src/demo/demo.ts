@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FuseBackend } from '../initiator/attach/fuse.ts';
 import { findProgram } from '../system/programs.ts';
 import { cleanUp } from './cleanup.ts';
@@ -14,10 +15,14 @@ import { liveWithFileSystem } from './volume-life.ts';
 const PROGRAMS = [
   ['ip', 'iproute2'],
   ['mkfs.ext4', 'e2fsprogs'],
+  ['blkid', 'util-linux'],
   ['nsenter', 'util-linux'],
   ['mount', 'mount'],
   ['nbdcopy', 'libnbd-bin'],
 ] as const;
+
+/** What is under way when the demo ends has so long to come to its own end. */
+const LAST_STEP_MS = 2_000;
 
 /**
  * Runs a volume's life on a virtual network and removes everything again.
@@ -32,13 +37,18 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     report(await cleanUp(old));
   }
   const run = DemoRun.begin();
+  const ending = new AbortController();
+  const living = live(run, options, narrator, AbortSignal.any([signal, ending.signal]));
   try {
-    return await Promise.race([live(run, options, narrator, signal), interruption(signal)]);
+    return await Promise.race([living, interruption(signal)]);
   } catch (error) {
     if (!signal.aborted) showLogs(run);
     throw error;
   } finally {
+    ending.abort();
     narrator.say('removing everything');
+    // What it is just making shall be there when it is removed. It may also wait for a target, and will do so for as long as that is gone.
+    await Promise.race([living.catch(() => undefined), sleep(LAST_STEP_MS, undefined, { ref: false })]);
     report(await cleanUp(run));
   }
 }
@@ -47,8 +57,8 @@ async function live(run: DemoRun, options: DemoOptions, narrator: Narrator, sign
   const startedMs = performance.now();
   const obstacle = await new FuseBackend(run.folder, () => undefined).unavailable();
   if (obstacle !== undefined) narrator.say(`no file system in this demo, nbdcopy instead: ${obstacle}`);
-  const laboratory = await Laboratory.build(run, options, obstacle === undefined ? 'fuse' : 'nbd-socket', narrator);
-  const living = obstacle === undefined ? liveWithFileSystem(laboratory, signal) : liveOnSocket(laboratory, signal);
+  const laboratory = await Laboratory.build(run, options, obstacle === undefined ? 'fuse' : 'nbd-socket', narrator, signal);
+  const living = obstacle === undefined ? liveWithFileSystem(laboratory) : liveOnSocket(laboratory);
   const life = await Promise.race([living, laboratory.broken]);
   const { counters } = JSON.parse(await aoeCsi(run, ['stat', '--counters', '--json'])) as { counters: Counters };
   console.log(`\n${formatReport(life, counters, (performance.now() - startedMs) / 1000)}\n`);
@@ -72,7 +82,8 @@ async function interruption(signal: AbortSignal): Promise<never> {
 
 /** The last words of the daemons, which are about to be removed. */
 function showLogs(run: DemoRun): void {
-  for (const name of ['target', 'initiator']) console.error(`--- log of the ${name}, its end:\n${lastLines(run.log(name))}`);
+  for (const name of ['target', 'initiator', 'controller', 'node'])
+    console.error(`--- log of the ${name}, its end:\n${lastLines(run.log(name))}`);
 }
 
 function report(failures: readonly string[]): void {

@@ -1,4 +1,4 @@
-import { isMountPoint } from '../system/mounts.ts';
+import { isMountPoint, listMounts } from '../system/mounts.ts';
 import { runProgram } from '../system/programs.ts';
 
 const MOUNT_MS = 30_000;
@@ -12,19 +12,18 @@ export async function shareMounts(folder: string): Promise<void> {
   await runProgram('mount', ['--make-shared', folder], MOUNT_MS);
 }
 
-export async function mount(device: string, mountPoint: string): Promise<void> {
-  await runProgram('mount', [device, mountPoint], MOUNT_MS);
-}
-
-export async function unmount(mountPoint: string): Promise<void> {
-  await runProgram('umount', [mountPoint], MOUNT_MS);
+/** Unmounts everything below a folder, the last mount first. */
+export async function unmountBelow(folder: string): Promise<void> {
+  const mountPoints = listMounts().map(({ mountPoint }) => mountPoint);
+  for (const mountPoint of mountPoints.filter((path) => path.startsWith(`${folder}/`)).toReversed())
+    await unmountForSure(mountPoint);
 }
 
 /** Unmounts, and where that is not possible now takes the mount out of sight: it ends when its last user does. */
 export async function unmountForSure(mountPoint: string): Promise<void> {
   if (!isMountPoint(mountPoint)) return;
   try {
-    await unmount(mountPoint);
+    await runProgram('umount', [mountPoint], MOUNT_MS);
   } catch {
     await runProgram('umount', ['--lazy', mountPoint], MOUNT_MS);
   }

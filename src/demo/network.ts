@@ -5,11 +5,17 @@ import type { DemoRun } from './run.ts';
 export const INTERFACE = 'san0';
 const IP_MS = 10_000;
 
-/** Two network namespaces, each a machine of its own, joined by a cable: a pair of virtual Ethernet interfaces. */
-export async function buildNetwork(run: DemoRun, mtu: number): Promise<void> {
+/**
+ * Two network namespaces, each a machine of its own, joined by a cable: a pair of virtual Ethernet interfaces; and one without any
+ * network.
+ */
+export async function buildNetwork(run: DemoRun, mtu: number, signal: AbortSignal): Promise<void> {
   const { initiatorNamespace: here, targetNamespace: there } = run;
-  await ip(['netns', 'add', here]);
-  await ip(['netns', 'add', there]);
+  for (const namespace of namespacesOf(run)) {
+    signal.throwIfAborted();
+    await ip(['netns', 'add', namespace]);
+  }
+  signal.throwIfAborted();
   await ip(['link', 'add', INTERFACE, 'netns', here, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', there]);
   for (const namespace of [here, there]) await ip(['-n', namespace, 'link', 'set', INTERFACE, 'mtu', String(mtu), 'up']);
 }
@@ -17,14 +23,19 @@ export async function buildNetwork(run: DemoRun, mtu: number): Promise<void> {
 /** Removes the namespaces, and with them the cable. Well when there are none. */
 export async function removeNetwork(run: DemoRun): Promise<void> {
   const names = await namespaces();
-  for (const name of [run.initiatorNamespace, run.targetNamespace]) if (names.has(name)) await ip(['netns', 'delete', name]);
+  for (const name of namespacesOf(run)) if (names.has(name)) await ip(['netns', 'delete', name]);
 }
 
-/** Processes in the demo's namespaces; all of them are the demo's. */
-export async function processesOf(run: DemoRun): Promise<number[]> {
+/** All namespaces of the demo, whether they are there or not. */
+export function namespacesOf({ initiatorNamespace, targetNamespace, pluginNamespace }: DemoRun): string[] {
+  return [initiatorNamespace, targetNamespace, pluginNamespace];
+}
+
+/** Processes in some of the demo's namespaces; all of them are the demo's. */
+export async function processesIn(wanted: readonly string[]): Promise<number[]> {
   const names = await namespaces();
   const pids: number[] = [];
-  for (const name of [run.initiatorNamespace, run.targetNamespace]) {
+  for (const name of wanted) {
     if (names.has(name)) pids.push(...(await ip(['netns', 'pids', name])).split('\n').filter(Boolean).map(Number));
   }
   return pids;

@@ -17,7 +17,9 @@ export class DemoRun {
   /** Network namespaces of the two machines that the demo plays. */
   readonly initiatorNamespace: string;
   readonly targetNamespace: string;
-  /** For sockets, logs and the mount point. */
+  /** For controller and node plugin: without any network, which they don't need. */
+  readonly pluginNamespace: string;
+  /** For sockets, logs, store, state and mounts. */
   readonly folder: string;
 
   /** A run of this process. Remembers on disk who it belongs to, before anything else is made. */
@@ -26,7 +28,7 @@ export class DemoRun {
     mkdirSync(RUNS, { recursive: true, mode: PRIVATE });
     writeFileSync(`${run.#ownerPath}.new`, JSON.stringify(identifyProcess(process.pid)));
     renameSync(`${run.#ownerPath}.new`, run.#ownerPath);
-    mkdirSync(run.mountPoint, { recursive: true, mode: PRIVATE });
+    mkdirSync(run.folder, { mode: PRIVATE });
     return run;
   }
 
@@ -43,6 +45,7 @@ export class DemoRun {
     this.id = id;
     this.initiatorNamespace = `${PREFIX}-${id}-initiator`;
     this.targetNamespace = `${PREFIX}-${id}-target`;
+    this.pluginNamespace = `${PREFIX}-${id}-plugins`;
     this.folder = join(RUNS, id);
   }
 
@@ -61,8 +64,33 @@ export class DemoRun {
     return join(this.folder, INITIATOR);
   }
 
-  get mountPoint(): string {
-    return join(this.folder, 'mnt');
+  csiSocket(plugin: 'controller' | 'node'): string {
+    return join(this.folder, `${plugin}.sock`);
+  }
+
+  /** What controller and node plugin share: targets, claims, nodes. */
+  get storeFolder(): string {
+    return join(this.folder, 'store');
+  }
+
+  /** What the node plugin remembers of what it has staged. */
+  get stateDirectory(): string {
+    return join(this.folder, 'state');
+  }
+
+  /** Of the orchestrator on the node; it chooses where a volume is staged and published. */
+  get kubeletFolder(): string {
+    return join(this.folder, 'kubelet');
+  }
+
+  /** Where the volume is mounted once for the node. */
+  get stagingPath(): string {
+    return join(this.kubeletFolder, 'staging');
+  }
+
+  /** Where a pod sees the volume. */
+  get targetPath(): string {
+    return join(this.kubeletFolder, 'pod', 'volume');
   }
 
   log(process: string): string {

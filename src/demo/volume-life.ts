@@ -1,10 +1,10 @@
-import { runProgram } from '../system/programs.ts';
 import { findDamaged, writeFiles } from './checked-files.ts';
+import { CsiVolume } from './csi-volume.ts';
 import type { Laboratory } from './laboratory.ts';
-import { mount, unmount } from './mounts.ts';
+import { Orchestrator } from './orchestrator.ts';
 import { Phase } from './phase.ts';
-
-const MKFS_MS = 60_000;
+import { Plugins } from './plugins.ts';
+import { signatureOn, watchWipe } from './wipe.ts';
 
 /** What came of a life. */
 export interface Life {
@@ -14,36 +14,57 @@ export interface Life {
   readonly damaged: readonly string[];
 }
 
-/** A file system's life on the volume: made, written while the target is restarted, taken away, attached again, verified. */
-export async function liveWithFileSystem(laboratory: Laboratory, signal: AbortSignal): Promise<Life> {
-  const { narrator, options, run } = laboratory;
-  const { sizeBytes } = options;
-  const { mountPoint } = run;
-  const device = await laboratory.attach();
-  await runProgram('mkfs.ext4', ['-q', device], MKFS_MS);
-  await mount(device, mountPoint);
-  narrator.say(`mkfs.ext4 ${device} && mount ${device}`);
+/** How much larger the target becomes while the volume is in use. */
+const GROWTH = 1.5;
+const BLOCK_BYTES = 4096;
+
+/**
+ * A volume's whole life, as an orchestrator leads it over CSI: made, brought to a pod, written while the target and then the node
+ * plugin are killed, expanded, taken away, brought back, verified, deleted, wiped.
+ */
+export async function liveWithFileSystem(laboratory: Laboratory): Promise<Life> {
+  const { narrator, target, run, diskBytes, signal } = laboratory;
+  const { sizeBytes } = laboratory.options;
+  const orchestrator = new Orchestrator(laboratory);
+  const plugins = await Plugins.start(laboratory, orchestrator);
+  const volume = await CsiVolume.create(laboratory, orchestrator, 'demo', diskBytes);
+  await volume.controllerPublish();
+  await volume.nodeStage();
+  await volume.nodePublish();
 
   const writing = new Phase();
   const files = await writeFiles(
-    mountPoint,
+    run.targetPath,
     sizeBytes,
     (done) => {
       writing.moved(done);
       narrator.progress('writing', done, sizeBytes);
-      if (done >= sizeBytes / 2) laboratory.restartTargetOnce(signal);
+      if (done >= sizeBytes / 3) target.outage.begin();
+      if (done >= (sizeBytes * 2) / 3) plugins.nodeRestart.begin();
     },
     signal,
   );
-  await laboratory.restarted;
+  await target.outage.done();
   writing.end();
+  await plugins.nodeRestart.done();
   narrator.say(`wrote ${files.length} files, fsync after each`);
-  await unmount(mountPoint);
-  await laboratory.detach();
+  const formerBytes = await volume.nodeGetStats();
+
+  const largerBytes = Math.ceil((diskBytes * GROWTH) / BLOCK_BYTES) * BLOCK_BYTES;
+  await target.grow(largerBytes);
+  await volume.controllerExpand(largerBytes);
+  const isExpanded = await volume.nodeExpand(largerBytes);
+  if (isExpanded) requireLarger(laboratory, await volume.nodeGetStats(), formerBytes);
+
+  await volume.nodeUnpublish();
+  await volume.nodeUnstage();
+  await volume.controllerUnpublish();
 
   // A new device: nothing of it is in any cache.
-  const deviceAgain = await laboratory.attach();
-  await mount(deviceAgain, mountPoint);
+  await volume.controllerPublish();
+  await volume.nodeStage();
+  await volume.nodePublish();
+  requireLarger(laboratory, await volume.nodeGetStats(), formerBytes);
   const reading = new Phase();
   const damaged = await findDamaged(
     files,
@@ -55,7 +76,25 @@ export async function liveWithFileSystem(laboratory: Laboratory, signal: AbortSi
   );
   reading.end();
   narrator.say(damaged.length === 0 ? `verified: all ${files.length} checksums are right` : `DAMAGED: ${damaged.join(', ')}`);
-  await unmount(mountPoint);
-  await laboratory.detach();
+
+  await volume.nodeUnpublish();
+  await volume.nodeUnstage();
+  await volume.controllerUnpublish();
+  const before = await signatureOn(target.disk);
+  await volume.delete();
+  await watchWipe(laboratory);
+  const after = await signatureOn(target.disk);
+  if (before === '' || after !== '')
+    throw new Error(`blkid found '${before}' on the disk before the wipe, and '${after}' after it`);
+  narrator.say(`wiped: blkid found ${before} on the disk before, and finds nothing now`);
   return { writing, reading, damaged };
+}
+
+function requireLarger({ fileSystem, narrator }: Laboratory, sizeBytes: number, beforeBytes: number): void {
+  if (sizeBytes > beforeBytes) return;
+  if (fileSystem.whyFixed !== undefined) {
+    narrator.say(`the file system has not grown: ${fileSystem.whyFixed}`);
+    return;
+  }
+  throw new Error(`the file system was expanded, but has ${sizeBytes} bytes where it had ${beforeBytes}`);
 }

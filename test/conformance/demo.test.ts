@@ -6,6 +6,7 @@ import { listMounts } from '../../src/system/mounts.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { eventually } from '../support/faults-process.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
+import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
 
 /** `aoe-csi demo`, with what it leaves behind: nothing. */
@@ -15,7 +16,21 @@ const needs = [
   command('vblade'),
 ];
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const DEMO_MS = 60_000;
+const DEMO_MS = patiently(60_000);
+
+const FROM_POD = ['NodeUnpublishVolume', 'NodeUnstageVolume', 'ControllerUnpublishVolume'];
+const TO_POD = ['ControllerPublishVolume', 'NodeStageVolume', 'NodePublishVolume', 'NodeGetVolumeStats'];
+/** What the demo has to tell of. */
+const LIFE = [
+  ...['CreateVolume', ...TO_POD, 'ControllerExpandVolume', 'NodeExpandVolume', ...FROM_POD],
+  ...[...TO_POD, ...FROM_POD, 'DeleteVolume', 'e10.3: Released', 'e10.3: Wiping', 'e10.3: Available'],
+];
+
+/** The calls of CSI in what a demo has said, and what became of the target; what is told twice in a row once. */
+function stepsIn(out: string): string[] {
+  const steps = [...out.matchAll(/\] ([A-Z]\w+Volume\w*|e10\.3: [A-Z]\w+)\b/g)].map(([, step]) => step);
+  return steps.filter((step, index) => step !== steps[index - 1]);
+}
 
 /** Everything on this machine that belongs to the demo of this process. */
 function tracesOf(pid: number): string[] {
@@ -34,7 +49,7 @@ async function endedDemo(
   text: string,
   signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL',
 ): Promise<{ pid: number; code: number | null; out: string }> {
-  const child = spawn(process.execPath, [MAIN, 'demo', '--size', '64'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, 'demo', '--size', '32'], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()));
   const ended = new Promise<number | null>((done) => child.once('close', done));
@@ -42,7 +57,7 @@ async function endedDemo(
   child.kill(signal);
   // The daemons of a killed demo keep its pipes open.
   // Its writes may still wait for the target that it had killed, and with them its exit status.
-  if (signal === 'SIGKILL') await eventually('its end', 5_000, () => identifyProcess(child.pid!) === undefined);
+  if (signal === 'SIGKILL') await eventually('its end', patiently(5_000), () => identifyProcess(child.pid!) === undefined);
   return { pid: child.pid!, code: signal === 'SIGKILL' ? null : await ended, out };
 }
 
@@ -50,19 +65,25 @@ describeIf(needs, 'aoe-csi demo', () => {
   test.each(['aoe-csi', 'vblade'])(
     'verifies every byte and removes everything, with %s as the target',
     async (target) => {
-      const { code, out, err } = await aoeCsi('demo', '--size', '64', '--target', target);
+      const { code, out, err } = await aoeCsi('demo', '--size', '32', '--target', target);
       expect({ code, err }).toEqual({ code: 0, err: '' });
       expect(out).toContain('target: killed while data is being written');
+      expect(out).toContain('node plugin: killed while data is being written');
+      expect(stepsIn(out)).toEqual(LIFE);
+      expect(out).toContain('on the disk before, and finds nothing now');
       expect(out).toMatch(/result +every byte is as it was written/);
       expect(out).toMatch(/frames +\d+ sent, [1-9]\d* of them again/);
     },
     DEMO_MS,
   );
 
-  test.each(['SIGINT', 'SIGTERM'] as const)(
-    'removes everything when it is ended by %s',
-    async (signal) => {
-      const { pid, code, out } = await endedDemo('target: killed', signal);
+  test.each([
+    ['SIGINT', 'CreateVolume'],
+    ['SIGTERM', 'target: killed'],
+  ] as const)(
+    'removes everything when it is ended by %s after %s',
+    async (signal, text) => {
+      const { pid, code, out } = await endedDemo(text, signal);
       expect([code, out.split('\n').filter((line) => line.includes('could not'))]).toEqual([130, []]);
       expect(tracesOf(pid)).toEqual([]);
     },
