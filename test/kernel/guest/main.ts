@@ -14,6 +14,8 @@ import { EventLog } from './events.ts';
 
 /** As run-file.ts has it; importing that would run it. */
 const EXIT_STUCK = 3;
+/** How a process ends that has told everything there is to tell. */
+const TOLD_CODES = [0, 1, EXIT_STUCK];
 /** The least by which bounds are stretched: machines are shared and noisy (test/support/patience.ts). */
 const PATIENCE_MIN = 3;
 /** The most: a machine that was busy while it was measured shall not make a test that hangs hold everybody up for an hour. */
@@ -41,7 +43,11 @@ async function runFile(file: string): Promise<boolean> {
   const startedMs = performance.now();
   const script = fileURLToPath(new URL('./run-file.js', import.meta.url));
   const child = spawn(process.execPath, [script, folder, file], { env: environment, stdio: ['ignore', 'inherit', 'inherit'] });
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  if (code === null || !TOLD_CODES.includes(code)) {
+    const reason = `the process of this file ended with ${signal ?? `exit code ${String(code)}`}`;
+    events.write({ type: 'result', file, name: 'its process ends well', status: 'failed', durationMs: 0, reason });
+  }
   events.write({ type: 'file-end', file, durationMs: Math.round(performance.now() - startedMs) });
   return code !== EXIT_STUCK;
 }

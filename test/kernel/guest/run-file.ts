@@ -67,7 +67,12 @@ try {
   tellFailure('can be loaded', error);
   process.exit(1);
 }
-for (const each of declaredCases) {
-  if (!(await runCase(each))) process.exit(EXIT_STUCK);
+for (const [index, each] of declaredCases.entries()) {
+  if (await runCase(each)) continue;
+  const reason = 'the case before it did not end';
+  for (const { name } of declaredCases.slice(index + 1)) {
+    events.write({ type: 'result', file, name, status: 'skipped', durationMs: 0, reason });
+  }
+  process.exit(EXIT_STUCK);
 }
 process.exit(0);
