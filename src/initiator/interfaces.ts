@@ -63,9 +63,9 @@ export class Interfaces {
     this.#resync(nowUs);
   }
 
-  /** The socket reported that its interface is gone. */
+  /** The socket reported that its interface is gone, which it may before the monitor does. */
   gone(driver: PortDriver, nowUs: number): void {
-    this.#close(driver, nowUs);
+    this.#deleted(driver.interfaceIndex, nowUs);
   }
 
   states(): InterfaceState[] {
@@ -151,7 +151,8 @@ export class Interfaces {
       this.#watcher.opened(driver, slot);
       this.#watcher.notice(`interface ${link.name} is used for AoE: MAC ${link.macText}, MTU ${String(link.mtu)}`);
     } catch (error) {
-      this.#refuse(link.name, (error as Error).message);
+      // Of an interface that is being deleted the last news is that it is down; the next is that it is gone.
+      if ((error as { code?: string }).code !== 'ENODEV') this.#refuse(link.name, (error as Error).message);
     }
   }
 

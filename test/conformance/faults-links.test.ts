@@ -59,6 +59,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.attachNow('e10.3');
       await eventually('large frames', 1_000, async () => (await initiator.path('e10.3')).payloadBytes === 8192);
       const io = fioVerifyFor(4, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(1_000);
       setTrunkMtu(middle, 4200);
       const result = await io;
@@ -77,6 +78,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.attachNow('e10.3');
       await eventually('large frames', 1_000, async () => (await initiator.path('e10.3')).payloadBytes === 8192);
       const io = fioVerifyFor(4, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(1_000);
       // A veth says ENOBUFS, each time, when its other end does not take a frame.
       middle.ip('link set port1 mtu 4200');
@@ -93,6 +95,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(6, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(700);
       // Switched off here.
       lab.initiator.ip(`link set ${SAN} down`);
@@ -127,6 +130,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(4, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(700);
       lab.initiator.ip(`link delete ${SAN}`);
       const down = await initiator.state('e10.3', 'down', 1_000);
@@ -180,6 +184,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(3, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(700);
       lab.initiator.ip(`link set ${SAN} address 02:00:00:00:0a:77`);
       const result = await io;
@@ -201,6 +206,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
         ['eth7', 'missing'],
       ]);
       const io = fioVerifyFor(4, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(700);
       await initiator.setInterfaces('eth7');
       const { requestsDone } = await initiator.state('e10.3', 'down', 500);

@@ -37,6 +37,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(8, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(1_000);
       vblade.signal('SIGSTOP');
       const down = await initiator.state('e10.3', 'down', 2_000);

@@ -122,6 +122,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(3, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(500);
       await lab.vblade('e10.3', two, { host: other });
       await initiator.notice('conflict', new RegExp(`second MAC answers as e10\\.3: ${OTHER_MAC} on ${SAN}.*give one of them`));
@@ -138,6 +139,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(6, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(1_000);
       // No silence in between that would make the initiator ask: the announcement must be enough.
       right.process.signal('SIGSTOP');
@@ -195,6 +197,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(3, initiator.uri('e10.3'), lab.folder, '--size=24m');
+      await initiator.busy('e10.3');
       await sleep(700);
       await vblade.end('SIGKILL');
       truncateSync(disk, 48 * MIB);

@@ -92,12 +92,14 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await initiator.attachNow('e10.3');
       await eventually('large frames', 1_000, async () => (await initiator.path('e10.3')).payloadBytes === 8192);
       const io = fioVerifyFor(7, initiator.uri('e10.3'), lab.folder);
+      await initiator.busy('e10.3');
       await sleep(500);
       lab.target.ip(`link set ${TARGET} mtu 1500`);
       await eventually('small frames', 2_500, async () => (await initiator.path('e10.3')).payloadBytes === 1024);
       await sleep(300);
       lab.target.ip(`link set ${TARGET} mtu 9000`);
-      await eventually('large frames again', 6_000, async () => (await initiator.path('e10.3')).payloadBytes === 8192);
+      // A probe that fails for a busy machine is tried again ever more rarely.
+      await eventually('large frames again', 15_000, async () => (await initiator.path('e10.3')).payloadBytes === 8192);
       expect(await io).toMatchObject({ error: 0, text: '' });
     });
   });

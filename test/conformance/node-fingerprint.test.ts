@@ -130,9 +130,17 @@ function overwrite(path: string, by: string): void {
   closeSync(source);
 }
 
-async function withBench(use: Use, vblade: boolean, run: (bench: Bench) => Promise<void>): Promise<void> {
+/** No longer than this is a disk looked at when it is left. */
+const DEAD_AFTER_S = '10';
+
+async function withBench(
+  use: Use,
+  vblade: boolean,
+  run: (bench: Bench) => Promise<void>,
+  deadAfter = DEAD_AFTER_S,
+): Promise<void> {
   await withNode({ disks: { 'e10.1': SIZES[use] }, vblade }, async (lab) => {
-    const node = await lab.startNode();
+    const node = await lab.startNode({ words: ['--dead-after', deadAfter] });
     const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), use);
     await run(new Bench(lab, node, volume));
   });

@@ -81,6 +81,7 @@ describeIf([root(), command('ip', 'iproute2'), command('fio')], 'aoe-csi target 
       const initiator = laboratory.initiate(SAN);
       await initiator.attachNow('e10.3');
       const io = fioVerifyFor(4, initiator.uri('e10.3'), laboratory.folder);
+      await initiator.busy('e10.3');
       await sleep(1_000);
       await target.end('SIGKILL');
       await sleep(300);

@@ -29,6 +29,7 @@ export interface Notice {
 }
 
 /** Longest time that a command which needs no answer from the network may take: the loop has to stay awake. */
+const BUSY_MS = 10_000;
 const COMMAND_MS = 2_000;
 export const ATTACH_MS = 5_000;
 
@@ -117,6 +118,12 @@ export class InitiatorClient {
       const report = await this.attachment(name);
       return report.state === state && report;
     });
+  }
+
+  /** Waits until a volume does I/O: a program that was told to may take its time to start. */
+  async busy(name: string): Promise<void> {
+    const { requestsDone } = await this.attachment(name);
+    await eventually(`I/O on ${name}`, BUSY_MS, async () => (await this.attachment(name)).requestsDone > requestsDone);
   }
 
   /** Waits for a notice that has come, or will. */
