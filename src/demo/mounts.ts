@@ -21,10 +21,14 @@ export async function unmountBelow(folder: string): Promise<void> {
 
 /** Unmounts, and where that is not possible now takes the mount out of sight: it ends when its last user does. */
 export async function unmountForSure(mountPoint: string): Promise<void> {
-  if (!isMountPoint(mountPoint)) return;
-  try {
-    await runProgram('umount', [mountPoint], MOUNT_MS);
-  } catch {
-    await runProgram('umount', ['--lazy', mountPoint], MOUNT_MS);
+  let failure: Error | undefined;
+  // The kernel's table of mounts is not read in one piece: while others mount something, umount may find nothing there.
+  for (const how of [[], ['--lazy'], ['--lazy']]) {
+    if (!isMountPoint(mountPoint)) return;
+    failure = await runProgram('umount', [...how, mountPoint], MOUNT_MS).then(
+      () => undefined,
+      (error: Error) => error,
+    );
   }
+  if (failure !== undefined && isMountPoint(mountPoint)) throw failure;
 }
