@@ -27,7 +27,8 @@ Ctrl-C end it, SIGUSR2 switches between --log-level and debug.
 
 Examples:
   aoe-csi controller --endpoint unix:///run/aoe-csi/controller.sock --store /var/lib/aoe-csi/store --cluster-id lab
-  aoe-csi csi CreateVolume --endpoint unix:///run/aoe-csi/controller.sock name=first requiredBytes=1073741824`;
+  aoe-csi csi CreateVolume --endpoint unix:///run/aoe-csi/controller.sock \\
+    name=first capacityRange.requiredBytes=10Gi`;
 
 export function controllerCommand(): Command {
   return new Command('controller')

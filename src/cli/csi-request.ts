@@ -1,8 +1,6 @@
 import type protobuf from 'protobufjs';
+import { checkedMessage, fieldOf, isMessage, type Fields } from './csi-check.ts';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
-
-/** A request under construction, by field names. */
-type Fields = Record<string, unknown>;
 
 /** What is meant where a request needs a capability and the words say none. */
 export interface CapabilityWords {
@@ -16,13 +14,13 @@ export interface CapabilityWords {
  *
  * ```
  * volumeId=e10.3@…                         a field
- * capacityRange.requiredBytes=1073741824   a field of a field; snake_case does, too
+ * capacityRange.requiredBytes=10Gi         a field of a field; snake_case does, too
  * parameters.maxWaste=50%                  an entry of a map
  * publishContext='{"epoch": "1"}'          JSON
  * '{"volumeId": "e10.3"}'                  a whole request, or a part of one
  * ```
  *
- * @throws CommandFailure that says which field there is none of, and which there are
+ * @throws CommandFailure that says which field there is none of, and which there are; or what a field takes
  */
 export function requestOf(type: protobuf.Type, words: readonly string[], capability: CapabilityWords): object {
   const request: Fields = {};
@@ -30,7 +28,7 @@ export function requestOf(type: protobuf.Type, words: readonly string[], capabil
     if (word.startsWith('{')) Object.assign(request, jsonOf(word));
     else setWord(type, request, word);
   }
-  return withCapability(type, request, capability);
+  return checkedMessage(type, withCapability(type, request, capability));
 }
 
 function setWord(type: protobuf.Type, request: Fields, word: string): void {
@@ -53,20 +51,8 @@ function setField(type: protobuf.Type, into: Fields, [name, ...rest]: readonly s
     if (rest.length === 0) Object.assign(inner, jsonOf(text));
     else setField(field.resolvedType as protobuf.Type, inner, rest, text);
   } else {
-    into[key] = field.type === 'bool' ? text === 'true' : text;
+    into[key] = text;
   }
-}
-
-function fieldOf(type: protobuf.Type, name: string): protobuf.Field {
-  const camel = name.replaceAll(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-  const field = type.fieldsArray.find((each) => each.name === camel);
-  if (field !== undefined) return field;
-  const names = type.fieldsArray.map((each) => each.name).join(', ');
-  throw new CommandFailure(EXIT_USAGE, `${type.name} has no field ${name}; it has ${names === '' ? 'none at all' : names}`);
-}
-
-function isMessage({ resolvedType }: protobuf.Field): boolean {
-  return resolvedType !== null && 'fieldsArray' in resolvedType;
 }
 
 function jsonOf(text: string): object {
@@ -80,7 +66,7 @@ function jsonOf(text: string): object {
 }
 
 /** Most methods need to know what the volume is for; most people mean the same by it. */
-function withCapability(type: protobuf.Type, request: Fields, { mode, block, fsType }: CapabilityWords): object {
+function withCapability(type: protobuf.Type, request: Fields, { mode, block, fsType }: CapabilityWords): Fields {
   const capability = { accessMode: { mode }, ...(block ? { block: {} } : { mount: { fsType } }) };
   const names = type.fieldsArray.map(({ name }) => name);
   if (names.includes('volumeCapability') && type.name !== 'ControllerExpandVolumeRequest')

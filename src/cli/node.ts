@@ -10,7 +10,15 @@ import { isClusterId } from '../volumes/claim.ts';
 import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
 import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_FAILED } from './exit-codes.ts';
-import { logLevelOption, metricsOption, parseCount, parseSeconds, RUN_DIRECTORY_DEFAULT, SOCKET_DEFAULT } from './options.ts';
+import {
+  CSI_ENDPOINT_DEFAULT,
+  logLevelOption,
+  metricsOption,
+  parseCount,
+  parseSeconds,
+  RUN_DIRECTORY_DEFAULT,
+  SOCKET_DEFAULT,
+} from './options.ts';
 import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
 
@@ -41,7 +49,7 @@ Runs in the foreground, as root, beside an initiator, and logs lines of JSON to 
 at any time: volumes in use stay in use. SIGTERM and Ctrl-C end it. SIGUSR2 switches between --log-level and debug.
 
 Examples:
-  aoe-csi node --endpoint unix:///run/aoe-csi/csi.sock --store /var/lib/aoe-csi/store --cluster-id lab
+  aoe-csi node --endpoint unix:///run/aoe-csi/csi/csi.sock --store /var/lib/aoe-csi/store --cluster-id lab
   aoe-csi node --node-id node-7 --segment topology.aoe.csi.dev/segment=san-a --volumes-max 32 …
   aoe-csi node --registration-directory /var/lib/kubelet/plugins_registry …
 
@@ -57,7 +65,7 @@ export function nodeCommand(): Command {
       new Option('--endpoint <url>', 'unix socket to serve CSI on, unix:///…/csi.sock')
         .env('CSI_ENDPOINT')
         .argParser(parseEndpoint)
-        .default(`${RUN_DIRECTORY_DEFAULT}/csi/csi.sock`),
+        .default(CSI_ENDPOINT_DEFAULT),
     )
     .addOption(
       new Option('--driver-name <name>', 'name of the driver, a domain name')

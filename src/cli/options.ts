@@ -5,6 +5,8 @@ import { LOG_LEVELS } from '../logging/logger.ts';
 /** Where the initiator and its clients meet, unless told otherwise. */
 export const RUN_DIRECTORY_DEFAULT = '/run/aoe-csi';
 export const SOCKET_DEFAULT = `${RUN_DIRECTORY_DEFAULT}/initiator.sock`;
+/** Where the node plugin serves CSI; the controller has no such place. */
+export const CSI_ENDPOINT_DEFAULT = `${RUN_DIRECTORY_DEFAULT}/csi/csi.sock`;
 
 /** Options that more than one command has. Each can also be given in the environment. */
 export function socketOption(): Option {

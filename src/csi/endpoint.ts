@@ -12,7 +12,7 @@ export function socketPathOf(endpoint: string): string {
   const path = endpoint.replace(/^unix:(\/\/)?/, '');
   const complaint = complaintAbout(path);
   if (complaint === undefined) return path;
-  throw new Error(`cannot serve CSI on the endpoint '${endpoint}': ${complaint}; use something like unix:///run/csi/csi.sock`);
+  throw new Error(`cannot use '${endpoint}' as the endpoint of CSI: ${complaint}; use something like unix:///run/csi/csi.sock`);
 }
 
 function complaintAbout(path: string): string | undefined {

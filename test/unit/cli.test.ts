@@ -9,7 +9,7 @@ import { aoeCsi } from '../support/initiator-process.ts';
 /** The command line without an initiator: help, usage, exit codes. */
 
 const CLIENTS = ['discover', 'attach', 'detach', 'stat', 'interfaces', 'err'];
-const VERBS = ['initiator', 'target', 'accept', ...CLIENTS, 'demo'];
+const VERBS = ['initiator', 'target', 'accept', ...CLIENTS, 'csi', 'demo'];
 
 let folder = '';
 
@@ -54,6 +54,16 @@ describe('aoe-csi', () => {
     [['stat', '--foo'], "error: unknown option '--foo'"],
     [['initiator', '--log-level', 'loud'], 'Allowed choices are'],
     [['demo', '--target', 'x'], 'Allowed choices are aoe-csi, vblade.'],
+    [['csi', 'MakeVolume'], "there is no method MakeVolume; 'aoe-csi csi list' shows those there are"],
+    [['csi', 'CreateVolume', 'nmae=x'], 'CreateVolumeRequest has no field nmae; it has name, capacityRange'],
+    [['csi', 'CreateVolume', '{"nmae": "x"}'], 'CreateVolumeRequest has no field nmae'],
+    [['csi', 'CreateVolume', 'capacityRange.requiredBytes=1GB'], "cannot use '1GB' for requiredBytes: give a whole number"],
+    [
+      ['csi', 'CreateVolume', 'name=x', '--mode', 'WRITER'],
+      "cannot use 'WRITER' for mode: give one of UNKNOWN, SINGLE_NODE_WRITER",
+    ],
+    [['csi', 'ControllerPublishVolume', 'readonly=yes'], "cannot use 'yes' for readonly: give true or false"],
+    [['csi', 'Probe', '--endpoint', 'csi.sock'], 'only unix sockets with an absolute path'],
   ])('%j is wrong usage: exit code 2 and what is wrong', async (words, text) => {
     const { code, err } = await aoeCsi(...words);
     expect([code, err]).toEqual([2, expect.stringContaining(text)]);
