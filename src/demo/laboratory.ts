@@ -19,6 +19,11 @@ export interface DemoOptions {
 const DISK_FACTOR = 2;
 const BLOCK_BYTES = 4096;
 
+/** The size of as many blocks as it takes for so many bytes. */
+export function wholeBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
 /** Two machines on a storage network: a target there, an initiator here. */
 export class Laboratory {
   readonly run: DemoRun;
@@ -66,7 +71,7 @@ export class Laboratory {
   /** Size of the target's disk at the beginning. */
   get diskBytes(): number {
     const wantedBytes = Math.max(this.options.sizeBytes * DISK_FACTOR, this.fileSystem.diskBytesMin);
-    return Math.ceil(wantedBytes / BLOCK_BYTES) * BLOCK_BYTES;
+    return wholeBlocks(wantedBytes);
   }
 
   /** Starts a process that stays; its end, unless it is asked for, is the end of the demo. */

@@ -19,7 +19,9 @@ const SERVICES = {
 /** As Kubernetes' sidecars have it. */
 const CALL_MS = 30_000;
 /** So long a call is made again that may succeed later. */
-const INSIST_MS = 60_000;
+const INSIST_MS = 40_000;
+/** What fails for longer is told. */
+const QUIET_MS = 3_000;
 const PAUSE_MS = 200;
 const PROBE_MS = 2_000;
 const READY_MS = 30_000;
@@ -48,15 +50,21 @@ export class Orchestrator {
   ): Promise<Methods[Name]['response']> {
     const [plugin, service] = name.startsWith('Node') ? (['node', 'Node'] as const) : (['controller', 'Controller'] as const);
     const startedMs = performance.now();
+    const sinceMs = (): number => performance.now() - startedMs;
+    let complaint = '';
     for (let tries = 1; ; tries++) {
       try {
         const response = await this.#once<Methods[Name]['response']>(plugin, service, name, request, CALL_MS);
         const howOften = tries === 1 ? '' : `, asked ${tries} times`;
-        this.#laboratory.narrator.say(`${name}: ${told(response)} (${Math.round(performance.now() - startedMs)} ms${howOften})`);
+        this.#laboratory.narrator.say(`${name}: ${told(response)} (${Math.round(sinceMs())} ms${howOften})`);
         return response;
       } catch (error) {
-        const isPassing = isRpcError(error) && PASSING.includes(error.code) && performance.now() - startedMs < INSIST_MS;
+        const isPassing = isRpcError(error) && PASSING.includes(error.code) && sinceMs() < INSIST_MS;
         if (!isPassing || this.#laboratory.signal.aborted) throw named(name, error);
+        if (sinceMs() > QUIET_MS && error.message !== complaint) {
+          complaint = error.message;
+          this.#laboratory.narrator.say(`${name}: not yet, ${error.code}: ${complaint}`);
+        }
       }
       await sleep(PAUSE_MS, undefined, { signal: this.#laboratory.signal });
     }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { hashFile, writeRandom, type ByteProgress } from './checked-files.ts';
 import { aoeCsi, TARGET_NAME } from './commands.ts';
-import type { Laboratory } from './laboratory.ts';
+import { wholeBlocks, type Laboratory } from './laboratory.ts';
 import { nbdcopy } from './nbdcopy.ts';
 import { Phase } from './phase.ts';
 import type { Life } from './volume-life.ts';
@@ -9,7 +9,7 @@ import type { Life } from './volume-life.ts';
 /** A life without a block device: nbdcopy writes to the volume's NBD server while the target is restarted, and reads it back. */
 export async function liveOnSocket(laboratory: Laboratory): Promise<Life> {
   const { narrator, options, run, target, signal } = laboratory;
-  const { sizeBytes } = options;
+  const sizeBytes = wholeBlocks(options.sizeBytes);
   const [sent, received] = [join(run.folder, 'sent'), join(run.folder, 'received')];
   const showing =
     (what: string, phase?: Phase): ByteProgress =>

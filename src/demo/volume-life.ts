@@ -1,6 +1,6 @@
 import { findDamaged, writeFiles } from './checked-files.ts';
 import { CsiVolume } from './csi-volume.ts';
-import type { Laboratory } from './laboratory.ts';
+import { wholeBlocks, type Laboratory } from './laboratory.ts';
 import { Orchestrator } from './orchestrator.ts';
 import { Phase } from './phase.ts';
 import { Plugins } from './plugins.ts';
@@ -16,7 +16,6 @@ export interface Life {
 
 /** How much larger the target becomes while the volume is in use. */
 const GROWTH = 1.5;
-const BLOCK_BYTES = 4096;
 
 /**
  * A volume's whole life, as an orchestrator leads it over CSI: made, brought to a pod, written while the target and then the node
@@ -50,7 +49,7 @@ export async function liveWithFileSystem(laboratory: Laboratory): Promise<Life> 
   narrator.say(`wrote ${files.length} files, fsync after each`);
   const formerBytes = await volume.nodeGetStats();
 
-  const largerBytes = Math.ceil((diskBytes * GROWTH) / BLOCK_BYTES) * BLOCK_BYTES;
+  const largerBytes = wholeBlocks(diskBytes * GROWTH);
   await target.grow(largerBytes);
   await volume.controllerExpand(largerBytes);
   const isExpanded = await volume.nodeExpand(largerBytes);

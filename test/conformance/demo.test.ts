@@ -102,6 +102,20 @@ describeIf(needs, 'aoe-csi demo', () => {
     DEMO_MS,
   );
 
+  test(
+    'does without a file system, and says so, when nbdfuse is missing',
+    () => {
+      // In a mount namespace of its own, where the program is no program.
+      const hidden = 'mount --bind /dev/null "$(command -v nbdfuse)" && exec "$@"';
+      const demo = [process.execPath, MAIN, 'demo', '--size', '10'];
+      const { status, stdout } = spawnSync('unshare', ['--mount', 'sh', '-c', hidden, 'sh', ...demo], { encoding: 'utf8' });
+      expect(stdout).toContain('no file system in this demo, nbdcopy instead: nbdfuse is missing');
+      expect(stdout).toMatch(/result +every byte is as it was written/);
+      expect(status).toBe(0);
+    },
+    DEMO_MS,
+  );
+
   test('says what it needs when it is not root', () => {
     const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
     // To read the program, wherever it lies.

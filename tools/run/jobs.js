@@ -5,6 +5,8 @@
  * to run one after the other until one fails.
  */
 
+import { readFileSync } from 'node:fs';
+
 const DEMO_PACKAGES = ['iproute2', 'e2fsprogs', 'util-linux', 'mount', 'libnbd-bin'];
 /** Compiler and headers of the architecture that this machine is not: structure layouts are checked for both. */
 const CROSS_COMPILER =
@@ -37,6 +39,18 @@ const binary = (name, ...args) => node(`node_modules/.bin/${name}`, ...args);
 /** Jest has no other way to load ES modules; the warning about it says nothing new. */
 const JEST_ENVIRONMENT = { NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning' };
 
+function demoPackages(args) {
+  const target = targetOf(args) === 'vblade' ? ['vblade'] : [];
+  // Its volume is XFS where ext4 can't grow: src/demo/file-system.ts.
+  return [...DEMO_PACKAGES, ...target, ...(hasResourceCapability() ? [] : ['xfsprogs'])];
+}
+
+/** CAP_SYS_RESOURCE, capabilities(7). */
+function hasResourceCapability() {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> 24n) & 1n) === 1n;
+}
+
 export const JOBS = {
   build: { debianPackages: nothing, build: true, commands: nothing },
 
@@ -55,7 +69,7 @@ export const JOBS = {
   },
 
   demo: {
-    debianPackages: (args) => (targetOf(args) === 'vblade' ? [...DEMO_PACKAGES, 'vblade'] : DEMO_PACKAGES),
+    debianPackages: demoPackages,
     build: true,
     commands: (args) => [node('dist/src/main.js', 'demo', ...args)],
   },
