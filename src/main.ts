@@ -46,6 +46,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'take the device of a target away',
     load: async () => (await import('./cli/detach.ts')).detachCommand(),
   },
+  grow: {
+    description: 'let a device in use have all of its target, which has become larger',
+    load: async () => (await import('./cli/grow.ts')).growCommand(),
+  },
   stat: {
     description: 'show targets, their paths and their devices',
     load: async () => (await import('./cli/stat.ts')).statCommand(),

@@ -8,6 +8,7 @@ import {
   type DetachRequestMessage,
   type DetachResponse,
   type EventMessage,
+  type GrowRequestMessage,
   type InterfacesResponse,
   type ListAttachmentsResponse,
   type ListTargetsResponse,
@@ -64,6 +65,10 @@ export class ControlClient {
 
   async detach(request: DetachRequestMessage, timeoutSeconds: number): Promise<DetachResponse> {
     return this.#rpc.call('Detach', request, { timeoutMs: timeoutSeconds * 1000 + ANSWER_MARGIN_MS });
+  }
+
+  async grow({ shelf, slot }: GrowRequestMessage, timeoutSeconds: number): Promise<AttachResponse> {
+    return this.#rpc.call('Grow', { shelf, slot }, { timeoutMs: timeoutSeconds * 1000 + ANSWER_MARGIN_MS });
   }
 
   async listAttachments(): Promise<ListAttachmentsResponse> {

@@ -11,7 +11,7 @@ const PRIVATE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
 const LOCK_MODE = 0o600;
 /** One that was killed needs a moment to be dead. */
-const LOCK_MS = 10_000;
+const LOCK_MS = 3_000;
 
 /** Where a daemon keeps sockets and mount points. Holds nothing that must survive a reboot: best on a tmpfs. */
 export class RunDirectory {

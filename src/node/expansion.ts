@@ -1,9 +1,9 @@
 import type { Logger } from '../logging/logger.ts';
 import { formatBytes } from '../volumes/byte-size.ts';
 import { capacityRange } from '../volumes/capacity.ts';
-import { VolumeError } from '../volumes/errors.ts';
+import { isVolumeError, VolumeError } from '../volumes/errors.ts';
 import { crashPoint } from './crash-points.ts';
-import { blockDevice } from './kernel/block-device.ts';
+import { blockDevice, type BlockDevice } from './kernel/block-device.ts';
 import type { NodeParts } from './node-parts.ts';
 import { volumeAt } from './stats.ts';
 import { fileSystemOf } from './staging/staging.ts';
@@ -23,21 +23,10 @@ export async function expandVolume(
 ): Promise<number> {
   const wanted = capacityRange(requiredBytes, limitBytes);
   const staged = await volumeAt(parts, volumeId, path);
-  const device = await blockDevice(staged.device);
+  let device = await blockDevice(staged.device);
   if (device.sizeBytes < wanted.requiredBytes) {
-    const target = await parts.initiator.target(staged.address);
-    const targetBytes = (target?.sectors ?? 0) * SECTOR_BYTES;
-    if (targetBytes >= wanted.requiredBytes) {
-      throw new VolumeError(
-        'failed-precondition',
-        `cannot expand ${volumeId} to ${formatBytes(wanted.requiredBytes)} in use: ${staged.address} has grown, but ${device.path} keeps ` +
-          `${formatBytes(device.sizeBytes)} as long as it is attached; stop its pods, so that it is staged anew`,
-      );
-    }
-    throw new VolumeError(
-      'out-of-range',
-      `cannot expand ${volumeId} to ${formatBytes(wanted.requiredBytes)}: its target ${staged.address} has ${formatBytes(targetBytes)}; make the target larger first`,
-    );
+    await growDevice(parts, volumeId, staged.address, device, wanted.requiredBytes);
+    device = await blockDevice(staged.device);
   }
   const fileSystem = fileSystemOf(staged);
   if (staged.access.kind === 'mount' && fileSystem !== undefined && !staged.attach.readOnly) {
@@ -50,4 +39,30 @@ export async function expandVolume(
     logger.info(`${staged.fsType} of ${volumeId} has all of ${device.path}`, { sizeBytes: device.sizeBytes });
   }
   return wanted.requiredBytes > 0 ? wanted.requiredBytes : device.sizeBytes;
+}
+
+/** @throws VolumeError `out-of-range` where the target is not that large; `failed-precondition` where its device can't grow in use */
+async function growDevice(
+  { initiator }: NodeParts,
+  volumeId: string,
+  address: string,
+  device: BlockDevice,
+  requiredBytes: number,
+): Promise<void> {
+  const attempted = `cannot expand ${volumeId} to ${formatBytes(requiredBytes)}`;
+  const targetBytes = ((await initiator.target(address))?.sectors ?? 0) * SECTOR_BYTES;
+  if (targetBytes < requiredBytes) {
+    const advice = 'make the target larger first';
+    throw new VolumeError('out-of-range', `${attempted}: its target ${address} has ${formatBytes(targetBytes)}; ${advice}`);
+  }
+  try {
+    await initiator.grow(address);
+  } catch (error) {
+    if (!isVolumeError(error) || error.code !== 'failed-precondition') throw error;
+    throw new VolumeError(
+      'failed-precondition',
+      `${attempted} in use: ${address} has grown, but ${device.path} keeps ${formatBytes(device.sizeBytes)} as long as it is attached; ` +
+        `stop its pods, so that it is staged anew`,
+    );
+  }
 }

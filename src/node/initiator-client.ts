@@ -20,6 +20,8 @@ import { initiatorFailure } from './initiator-failure.ts';
 
 /** Questions that the initiator answers by itself. */
 const LOCAL_MS = 10_000;
+/** Waits until no I/O is under way. */
+const GROW_MS = 30_000;
 /** Questions to a target about its owner. */
 const OWNER_MS = 5_000;
 
@@ -79,6 +81,11 @@ export class InitiatorClient {
   async attach(address: string, settings: AttachSettings, timeoutMs: number): Promise<AttachmentMessage> {
     const request = { ...parseTargetAddress(address), ...settings };
     return (await this.#call<AttachResponse>(`attach ${address}`, 'Attach', request, timeoutMs)).attachment;
+  }
+
+  /** Lets the device have all of its target. `failed-precondition` where the backend can't do that in use. */
+  async grow(address: string): Promise<void> {
+    await this.#call(`grow ${address}`, 'Grow', parseTargetAddress(address), GROW_MS);
   }
 
   /** Idempotent. Waits for I/O to end, at most `timeoutMs`, unless forced: then what is under way fails. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { fioVerifyFor } from '../support/faults-clients.ts';
 import { SAN } from '../support/faults-laboratory.ts';
@@ -29,6 +29,17 @@ describeIf(needs, 'initiator processes', () => {
       expect(second.log.join(' ')).toMatch(
         /listen on unix socket .*EADDRINUSE.*another process serves this socket: stop it, or choose another path/,
       );
+      expect(await first.must('attach', 'e10.3')).toMatch(/e10\.3\.sock$/);
+    }));
+
+  test('a second initiator in the same run directory is refused, and the first one goes on', async () =>
+    withInitiators(async ({ lab, initiate, launch }) => {
+      lab.wire();
+      await lab.vblade('e10.3', lab.disk());
+      const first = await initiate();
+      const second = launch('j', [...BY_SOCKET, '--run-directory', dirname(first.socketPath)]);
+      expect(await second.end()).toBe(1);
+      expect(second.log.join(' ')).toMatch(/the run directory .* belongs to another initiator that runs; stop that one, or name/);
       expect(await first.must('attach', 'e10.3')).toMatch(/e10\.3\.sock$/);
     }));
 

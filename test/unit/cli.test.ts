@@ -8,7 +8,7 @@ import { aoeCsi } from '../support/initiator-process.ts';
 
 /** The command line without an initiator: help, usage, exit codes. */
 
-const CLIENTS = ['discover', 'attach', 'detach', 'stat', 'interfaces', 'err'];
+const CLIENTS = ['discover', 'attach', 'detach', 'grow', 'stat', 'interfaces', 'err'];
 const VERBS = ['initiator', 'target', 'accept', ...CLIENTS, 'csi', 'demo'];
 
 let folder = '';
@@ -71,7 +71,7 @@ describe('aoe-csi', () => {
 
   test.each(CLIENTS)('%s says how to start the initiator when none is there', async (verb) => {
     const path = join(folder, 'nobody');
-    const words = verb === 'attach' || verb === 'detach' ? [verb, 'e10.3'] : [verb];
+    const words = ['attach', 'detach', 'grow'].includes(verb) ? [verb, 'e10.3'] : [verb];
     expect(await aoeCsi(...words, '--socket', path)).toEqual({
       code: 3,
       out: '',

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Mount } from '../../system/mountinfo.ts';
 import { listMounts } from '../../system/mounts.ts';
 
 /** Users named in a message; more are counted only. */
 const USERS_NAMED_MAX = 5;
+const NO_DEVICE = -1;
 
 /**
  * Who uses a block device or a partition of it, a phrase each: `mounted at /mnt`. Only what can be seen from this container's
@@ -16,7 +17,8 @@ export function deviceUsers(device: string): string[] {
   const isOfDevice = ({ deviceNumber, source }: Mount): boolean =>
     names.has(source) || [...numbers.values()].includes(deviceNumber);
   const users = [...swaps(names), ...[...numbers.keys()].flatMap(holders), ...mountUsers(isOfDevice)];
-  for (const pid of processes()) if (hasOpen(pid, names)) users.push(`open in ${processName(pid)}`);
+  const devices = new Set([...names].map(deviceAt).filter((number) => number !== NO_DEVICE));
+  for (const pid of processes()) if (hasOpen(pid, names, devices)) users.push(`open in ${processName(pid)}`);
   const more = users.length - USERS_NAMED_MAX;
   return more > 0 ? [...users.slice(0, USERS_NAMED_MAX), `${more} more`] : users;
 }
@@ -71,8 +73,22 @@ function processName(pid: string): string {
   return `process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
 }
 
-function hasOpen(pid: string, names: ReadonlySet<string>): boolean {
-  return entriesOf(`/proc/${pid}/fd`).some((fd) => names.has(linkOf(`/proc/${pid}/fd/${fd}`) ?? ''));
+/** A container may have the device under another name; only what it calls a device is looked at, as looking at other files can wait. */
+function hasOpen(pid: string, names: ReadonlySet<string>, devices: ReadonlySet<number>): boolean {
+  return entriesOf(`/proc/${pid}/fd`).some((fd) => {
+    const link = linkOf(`/proc/${pid}/fd/${fd}`) ?? '';
+    return names.has(link) || (link.startsWith('/dev/') && devices.has(deviceAt(`/proc/${pid}/fd/${fd}`)));
+  });
+}
+
+/** The number of the device node at a path; NO_DEVICE when there is none. */
+function deviceAt(path: string): number {
+  try {
+    const found = statSync(path);
+    return found.isBlockDevice() ? found.rdev : NO_DEVICE;
+  } catch {
+    return NO_DEVICE;
+  }
 }
 
 function textOf(path: string): string {
