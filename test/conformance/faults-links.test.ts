@@ -5,7 +5,8 @@ import { inLaboratory, SAN, SAN_MAC, TARGET, TARGET_MAC, type Laboratory } from 
 import { eventually } from '../support/faults-process.ts';
 import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
-import { interfaceKind, type NetworkNamespace } from '../support/system-namespace.ts';
+import { interfaceKind } from '../support/interface-kind.ts';
+import type { NetworkNamespace } from '../support/system-namespace.ts';
 
 /**
  * Two hosts, each at a switch; between the switches a trunk with an MTU of its own. What is too long for the trunk vanishes there,

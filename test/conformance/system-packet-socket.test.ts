@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { command, describeIf, root, testIf } from '../support/requires.ts';
-import { interfaceKind, runScenario } from '../support/system-namespace.ts';
+import { interfaceKind } from '../support/interface-kind.ts';
+import { runScenario } from '../support/system-namespace.ts';
 
 describeIf([root(), command('ip', 'iproute2')], 'packet sockets', () => {
   test('initiatorFilter() passes responses to us and to all, and of ATA responses only our tags', () => {

@@ -17,7 +17,7 @@ import { SHELF, SLOT, VERSION_FLAGS } from '../../src/aoe/layout.ts';
 import { SAN, TARGET, TARGET_MAC } from '../support/faults-laboratory.ts';
 import { eventually, type TestProcess } from '../support/faults-process.ts';
 import { command, describeIf, root, testIf, type Requirement } from '../support/requires.ts';
-import { interfaceKind } from '../support/system-namespace.ts';
+import { interfaceKind } from '../support/interface-kind.ts';
 import { configuring, TargetProber, writing } from '../support/target-prober-client.ts';
 import { DISK_SECTORS, pathIn, refusal, startTarget, stateOf, targetWords, withProber } from '../support/target-process.ts';
 

@@ -25,20 +25,17 @@ interface FioDirection {
  * NBD promises no order between two that are in flight together, and a lost frame changes it, so fio would find fault with its own.
  */
 export async function fioVerify(uri: string, folder: string, ...words: string[]): Promise<FioResult> {
-  const job = ['--name=verify', '--ioengine=nbd', `--uri=${uri}`, '--rw=randrw', '--bsrange=4k-128k', '--iodepth=16'];
-  const check = [
-    '--verify=crc32c',
-    '--verify_backlog=64',
-    '--verify_fatal=1',
-    '--verify_state_save=0',
-    '--size=48m',
-    '--serialize_overlap=1',
-  ];
+  return runFio(['--ioengine=nbd', `--uri=${uri}`, ...words], folder, FIO_MS);
+}
+
+/** fioVerify on what `words` say. A client that hangs is a finding: what it said until `timeoutMs` is worth more than no end. */
+export async function runFio(words: readonly string[], folder: string, timeoutMs: number): Promise<FioResult> {
+  const job = ['--name=verify', '--rw=randrw', '--bsrange=4k-128k', '--iodepth=16', '--size=48m', '--serialize_overlap=1'];
+  const check = ['--verify=crc32c', '--verify_backlog=64', '--verify_fatal=1', '--verify_state_save=0'];
   const { stdout, stderr } = await run('fio', [...job, ...check, '--output-format=json', ...words], {
     cwd: folder,
     maxBuffer: 1 << 24,
-    // A client that hangs is a finding; what it said until then is worth more than a test that ends without it.
-    timeout: FIO_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
   }).catch((failure: { stdout: string; stderr: string }) => failure);
   const start = stdout.indexOf('{');

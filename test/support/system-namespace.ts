@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { command, root, type Requirement } from './requires.ts';
 
 let made = 0;
 
@@ -26,22 +25,6 @@ export class NetworkNamespace {
 
   remove(): void {
     execFileSync('ip', ['netns', 'delete', this.name]);
-  }
-}
-
-/** The kernel can make interfaces of this kind (vlan, macvlan …). Not every CI machine's can. */
-export function interfaceKind(kind: string): Requirement {
-  const missing = `needs network interfaces of kind ${kind}: run a kernel that has them`;
-  if (root().missing !== undefined || command('ip', 'iproute2').missing !== undefined) return { missing, certainInCi: false };
-  const namespace = new NetworkNamespace('kind');
-  try {
-    namespace.ip('link add parent type veth');
-    namespace.ip(`link add link parent name child type ${kind}${kind === 'vlan' ? ' id 1' : ''}`);
-    return { missing: undefined, certainInCi: false };
-  } catch {
-    return { missing, certainInCi: false };
-  } finally {
-    namespace.remove();
   }
 }
 

@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseTargetAddress } from '../../src/aoe/address.ts';
+import { ControlClient } from '../../src/cli/control-client.ts';
+import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
+import { runFio, type FioResult } from './faults-clients.ts';
+import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
+import { eventually } from './faults-process.ts';
+import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
+import { patiently } from './patience.ts';
+
+/** The host's own network namespace: before Linux 6.4 the NBD driver is reached from there only. */
+const ON_HOST = ['nsenter', '--net=/proc/1/ns/net'];
+const MTU = '9000';
+const ATTACH_SECONDS = 60;
+const BY_KERNEL = ['--interfaces', SAN, '--attach', 'nbd'];
+
+type Launch = (name: string, words: readonly string[], launcher?: readonly string[]) => InitiatorProcess;
+
+/** A guest with the kernel's NBD driver, an initiator that may be killed and started again, and a target at the end of a wire. */
+export class KernelNbd {
+  readonly lab: Laboratory;
+  readonly #launch: Launch;
+  #initiator: InitiatorProcess | undefined;
+
+  /** Runs a case with all of it. Devices that it leaves are taken away; all that it has started ends with it. */
+  static async use(run: (host: KernelNbd) => Promise<void>): Promise<void> {
+    await withInitiators(async ({ lab, launch }) => {
+      const words = [
+        'link',
+        'add',
+        SAN,
+        'mtu',
+        MTU,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        TARGET,
+        'mtu',
+        MTU,
+        'netns',
+        lab.target.name,
+      ];
+      execFileSync('ip', words);
+      execFileSync('ip', ['link', 'set', SAN, 'up']);
+      lab.target.ip(`link set ${TARGET} up`);
+      const host = new KernelNbd(lab, launch);
+      try {
+        await run(host);
+      } finally {
+        await host.#cleanUp();
+      }
+    });
+  }
+
+  private constructor(lab: Laboratory, launch: Launch) {
+    this.lab = lab;
+    this.#launch = launch;
+  }
+
+  get initiator(): InitiatorProcess {
+    if (this.#initiator === undefined) throw new Error('no initiator has been started');
+    return this.#initiator;
+  }
+
+  /** Starts the initiator, or the next one with the same run directory; returns when it serves. */
+  async start(words: readonly string[] = BY_KERNEL): Promise<InitiatorProcess> {
+    this.#initiator = await this.launch('i', words).ready();
+    return this.#initiator;
+  }
+
+  /** Starts an initiator that may not come so far. */
+  launch(name: string, words: readonly string[] = BY_KERNEL, launcher: readonly string[] = []): InitiatorProcess {
+    return this.#launch(name, words, [...ON_HOST, ...launcher]);
+  }
+
+  /** @returns the device, `/dev/nbdN` */
+  async attach(name: string): Promise<string> {
+    const signal = new AbortController().signal;
+    const settings = { backend: '', readOnly: false, deadSeconds: 0, maxOutstanding: 0, interfaces: [] };
+    return this.#control(async (client) => {
+      const { attachment } = await client.attach({ ...parseTargetAddress(name), ...settings }, ATTACH_SECONDS, signal);
+      return attachment.device;
+    });
+  }
+
+  /** @throws with what the initiator said */
+  async detach(name: string, force = false): Promise<void> {
+    await this.#control(async (client) => client.detach({ ...parseTargetAddress(name), force }, ATTACH_SECONDS));
+  }
+
+  async grow(name: string): Promise<AttachmentMessage> {
+    return this.#control(async (client) => (await client.grow(parseTargetAddress(name), ATTACH_SECONDS)).attachment);
+  }
+
+  async attachment(name: string): Promise<AttachmentMessage | undefined> {
+    const { attachments } = await this.#control(async (client) => client.listAttachments());
+    return attachments.find((each) => each.name === name);
+  }
+
+  /** Waits until the volume's device is connected to the initiator that runs now. */
+  async connected(name: string): Promise<void> {
+    await eventually(`${name} to be connected`, 20_000, async () => {
+      const found = await this.attachment(name);
+      return found !== undefined && found.link === '' && found.state === 'up';
+    });
+  }
+
+  mountPoint(name = 'mnt'): string {
+    const path = join(this.lab.folder, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** Makes a file system on a device and mounts it; returns where. */
+  mountNew(device: string): string {
+    const path = this.mountPoint();
+    execFileSync('mkfs.ext4', ['-q', device]);
+    execFileSync('mount', [device, path]);
+    return path;
+  }
+
+  /** fio verifies what it writes to a file or a device, for so long. */
+  async verify(path: string, seconds: number, ...words: string[]): Promise<FioResult> {
+    const time = ['--time_based', `--runtime=${String(seconds)}`];
+    const where = ['--ioengine=libaio', '--direct=1', `--filename=${path}`];
+    return runFio([...where, ...time, ...words], this.lab.folder, seconds * 1000 + patiently(60_000));
+  }
+
+  async #control<T>(work: (client: ControlClient) => Promise<T>): Promise<T> {
+    return ControlClient.use(this.initiator.socketPath, work);
+  }
+
+  async #cleanUp(): Promise<void> {
+    if (this.#initiator?.process.running !== true) return;
+    const { attachments } = await this.#control(async (client) => client.listAttachments());
+    for (const { name, device } of attachments) {
+      execFileSync('sh', ['-c', `grep -q "^${device} " /proc/mounts && umount --lazy ${device} || true`]);
+      await this.detach(name, true);
+    }
+  }
+}
+
+/** What sysfs says of a device; undefined where there is no such attribute now. */
+export function attributeOf(device: string, attribute: string): string | undefined {
+  try {
+    return readFileSync(join('/sys/block', basename(device), attribute), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** An initiator ends by a signal, and is dead when this resolves. */
+export async function kill(initiator: InitiatorProcess, signal: NodeJS.Signals): Promise<void> {
+  initiator.process.signal(signal);
+  await eventually('the initiator to end', 10_000, () => !initiator.process.running);
+}
