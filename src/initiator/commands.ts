@@ -29,6 +29,7 @@ import type {
   Reply,
   WorkerMessage,
 } from './messages.ts';
+import { CONNECTIONS_MAX } from './memory.ts';
 import type { Listener } from './nbd-front.ts';
 import { statisticsOf, targetReport } from './reports.ts';
 
@@ -200,7 +201,7 @@ export class Commands implements EngineEvents {
       throw failure('not-found', `${name} is not attached`);
     }
     const served = loop.front.serveKernel(attachment.listener, fd, connection);
-    if (typeof served === 'string') throw failure('busy', `${name} can't be served to the kernel yet: ${served}`);
+    if (served === undefined) throw failure('busy', `there are ${String(CONNECTIONS_MAX)} NBD connections already`);
     return { op: 'serving', flags: transmissionFlags(attachment.volume), payloadBytesMax: served.session.payloadBytesMax };
   }
 

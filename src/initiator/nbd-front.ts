@@ -43,8 +43,6 @@ export class Listener implements ExportDirectory {
   readonly fd: number;
   readonly slot: number;
   connections = 0;
-  /** The kernel's last connection while the volume still works on what was asked for over it. */
-  leaving: NbdSession | undefined = undefined;
 
   constructor(volume: Volume, path: string, slot: number) {
     this.volume = volume;
@@ -152,22 +150,14 @@ export class NbdFront {
 
   /**
    * Serves the kernel over a socket whose other end it will be given: it speaks without negotiation. The descriptor is ours from now on.
-   *
-   * What was asked for over a connection before and has not ended must end first: the kernel asks for all of it again, and an answer
-   * to the repeated request must not be followed by a write of the first one.
-   * @returns the connection, or what it has to wait for, as a sentence
+   * What it asked for over a connection before has been abandoned, and it asks for all of that again.
+   * @returns undefined, and the descriptor is closed, when there are too many connections
    */
-  serveKernel(listener: Listener, fd: number, kernelId: number): Connection | string {
-    const waiting = listener.leaving?.inFlight ?? 0;
+  serveKernel(listener: Listener, fd: number, kernelId: number): Connection | undefined {
     const slot = this.#freeSlot();
-    if (waiting > 0 || slot < 0) {
-      closeFd(fd);
-      return waiting > 0
-        ? `${String(waiting)} requests of the connection before are still under way`
-        : `there are ${String(CONNECTIONS_MAX)} NBD connections already`;
-    }
-    listener.leaving = undefined;
-    return this.#connect(listener, fd, slot, kernelId);
+    if (slot >= 0) return this.#connect(listener, fd, slot, kernelId);
+    closeFd(fd);
+    return undefined;
   }
 
   /** Takes what a client has sent, as far as there is memory for it. */
@@ -228,7 +218,6 @@ export class NbdFront {
     closeFd(connection.fd);
     connection.session.peerClosed();
     connection.listener.connections--;
-    if (connection.kernelId !== NOT_KERNEL) connection.listener.leaving = connection.session;
     this.connections[connection.slot] = undefined;
   }
 
