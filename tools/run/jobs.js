@@ -30,7 +30,7 @@ const TEST_PACKAGES = [
 ];
 
 /** What boots a guest and fills its first files. */
-const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod'];
+const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'nbd-client'];
 
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });

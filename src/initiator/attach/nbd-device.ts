@@ -43,7 +43,7 @@ export class NbdDevice {
   /**
    * Makes the device that a record describes, whose volume is served.
    * @param wantedIndex undefined: one that the kernel chooses
-   * @throws NbdCallError, DataPathError, DeviceError; then there is no device
+   * @throws NbdCallError, DataPathError, DeviceError; then there is no device, unless the driver would not take it away again
    */
   static async make(record: NbdRecord, around: NbdSurroundings, wantedIndex?: number): Promise<NbdDevice> {
     const connection = await openConnection(record.name, around.connections);
@@ -66,7 +66,7 @@ export class NbdDevice {
       await device.#settle();
     } catch (error) {
       device.link.close();
-      await device.link.disconnect(true);
+      await device.link.disconnect(true).catch(() => undefined);
       throw error;
     }
     return device;

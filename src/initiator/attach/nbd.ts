@@ -81,7 +81,8 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       this.#devices.set(name, device);
       return device.path;
     } catch (error) {
-      await removeNbdRecord(this.#folder, name);
+      // A device that could not be taken away again is for the next initiator.
+      if (!nbdDevices().some(({ identifier }) => identifier === record.identifier)) await removeNbdRecord(this.#folder, name);
       throw error;
     }
   }
