@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseTargetAddress } from '../../src/aoe/address.ts';
@@ -156,4 +157,11 @@ export function attributeOf(device: string, attribute: string): string | undefin
 export async function kill(initiator: InitiatorProcess, signal: NodeJS.Signals): Promise<void> {
   initiator.process.signal(signal);
   await eventually('the initiator to end', 10_000, () => !initiator.process.running);
+}
+
+/** Runs a program that may have to wait for a device; its exit code. The case's own limit is the only one. */
+export async function runUnhurried(name: string, ...words: string[]): Promise<number | null> {
+  const child = spawn(name, words, { stdio: 'ignore' });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code;
 }
