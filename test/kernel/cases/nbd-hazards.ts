@@ -150,7 +150,7 @@ kernelCase(
 );
 
 kernelCase(
-  'a device survives the death of its initiator before and after its record, and a record without a device is dropped',
+  'a device that was disconnected while no initiator ran is forgotten, and its volume is attached anew',
   async () =>
     KernelNbd.use(async (host) => {
       await host.lab.vblade('e10.3', host.lab.disk());
