@@ -204,8 +204,8 @@ describeIf([root(), command('ip', 'iproute2'), command('fio'), command('nbdinfo'
         expect(result.error).toBe(0);
         const { waitingMax } = await target.report();
         expect(waitingMax).toBeGreaterThanOrEqual(Math.max(bufferCount, 1));
-        // One more where the machine was too busy to answer in time, and a request was sent again.
-        expect(waitingMax).toBeLessThanOrEqual(Math.max(bufferCount, 1) + 1);
+        // A few more where the machine was too busy to answer in time, and requests were sent again.
+        expect(waitingMax).toBeLessThan(Math.max(bufferCount, 1) + 6);
         expect((await initiator.path('e10.3')).payloadBytes).toBe(1024);
         expect((await initiator.path('e10.3')).mac).toBe(TARGET_MAC);
       });

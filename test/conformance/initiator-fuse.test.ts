@@ -86,7 +86,7 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
         expect(refused.err).toContain(`e10.3 can't be detached: ${first} is in use (mounted at ${mountPoint})`);
         run('umount', mountPoint);
         await initiator.must('detach', 'e10.3');
-        expect([isBound(first), nbdfusePids(lab), mountsBelow(join(lab.folder, 'i'))]).toEqual([false, [], []]);
+        expect([isBound(lab, first), nbdfusePids(lab), mountsBelow(join(lab.folder, 'i'))]).toEqual([false, [], []]);
 
         const second = await attached(initiator);
         run('mount', second, mountPoint);
@@ -137,12 +137,12 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       const first = await initiate(...BY_FUSE);
       const path = await attached(first);
       await first.process.end('SIGKILL');
-      expect([isBound(path), nbdfusePids(lab).length]).toEqual([true, 1]);
+      expect([isBound(lab, path), nbdfusePids(lab).length]).toEqual([true, 1]);
       const second = await launch('i', BY_FUSE).ready();
       expect(second.log.join('\n')).toContain(
         'e10.3 was attached by an initiator that has been killed; its device has been taken away',
       );
-      expect([isBound(path), nbdfusePids(lab), mountsBelow(join(lab.folder, 'i'))]).toEqual([false, [], []]);
+      expect([isBound(lab, path), nbdfusePids(lab), mountsBelow(join(lab.folder, 'i'))]).toEqual([false, [], []]);
       await attached(second);
       await second.must('detach', 'e10.3');
     }));
@@ -162,7 +162,7 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       const other = await attached(second);
       expect(other).not.toBe(path);
       run('umount', mountPoint);
-      await eventually('the old device to go', 3_000, () => !isBound(path));
+      await eventually('the old device to go', 3_000, () => !isBound(lab, path));
       run('mount', other, mountPoint);
       run('umount', mountPoint);
       await second.must('detach', 'e10.3');
@@ -179,13 +179,13 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       const mountPoint = mountNew(lab, used);
       initiator.process.signal('SIGTERM');
       expect(await initiator.end()).toBe(0);
-      expect([isBound(used), isBound(unused)]).toEqual([true, false]);
+      expect([isBound(lab, used), isBound(lab, unused)]).toEqual([true, false]);
       expect(initiator.log.join('\n')).toMatch(
         /e10\.3 can't be detached: .* is in use \(mounted at .*: its I\/O fails from now on/,
       );
       run('umount', mountPoint);
       await launch('i', BY_FUSE).ready();
-      expect([isBound(used), nbdfusePids(lab)]).toEqual([false, []]);
+      expect([isBound(lab, used), nbdfusePids(lab)]).toEqual([false, []]);
     }));
 
   test('force takes a mounted volume away while its target is gone', async () =>
@@ -202,7 +202,7 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       expect((await initiator.run('detach', 'e10.3', '--force')).code).toBe(0);
       expect((await writing).text).toMatch(/Input\/output error|Read-only file system/);
       run('umount', mountPoint);
-      await eventually('the device to go', 3_000, () => !isBound(path));
+      await eventually('the device to go', 3_000, () => !isBound(lab, path));
       expect([nbdfusePids(lab), (await initiator.stat()).attachments]).toEqual([[], []]);
     }));
 
@@ -217,7 +217,7 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
         /nbdfuse of e10\.3 has ended \(SIGKILL\): I\/O to .* fails; detach e10\.3 with force and attach it again/,
       );
       expect((await initiator.run('detach', 'e10.3', '--force')).code).toBe(0);
-      expect(isBound(path)).toBe(false);
+      expect(isBound(lab, path)).toBe(false);
       await attached(initiator);
       await initiator.must('detach', 'e10.3');
     }));

@@ -1,6 +1,6 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loopDevicesOf } from '../../src/initiator/attach/loop-device.ts';
 import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
@@ -153,9 +153,9 @@ export async function withInitiators(run: (given: InitiatorLaboratory) => Promis
     await run({ lab, initiate, launch });
   } finally {
     for (const { process: each } of started) await each.end();
-    const loops = loopDevicesOf(lab.folder);
+    // Those in use go when their last user has. Afterwards their files have no path, and their numbers may be others' devices.
+    for (const device of loopDevicesOf(lab.folder)) spawnSync('losetup', ['--detach', device]);
     for (const path of mountsBelow(lab.folder)) execFileSync('umount', ['--lazy', path]);
-    for (const device of loops) if (isBound(device)) execFileSync('losetup', ['--detach', device]);
     await lab.close();
   }
 }
@@ -166,7 +166,13 @@ export function mountsBelow(folder: string): string[] {
   return paths.filter((path) => path === folder || path.startsWith(`${folder}/`)).toReversed();
 }
 
-/** Whether a loop device has a file. */
-export function isBound(device: string): boolean {
-  return existsSync(join('/sys/block', basename(device), 'loop'));
+/**
+ * Whether a loop device has a file of this laboratory's; other tests take its number as soon as it is free. In a mount that is gone
+ * a file's path begins where the mount was.
+ */
+export function isBound(lab: Laboratory, device: string): boolean {
+  const path = join('/sys/block', basename(device), 'loop/backing_file');
+  if (!existsSync(path)) return false;
+  const file = readFileSync(path, 'utf8').trim();
+  return file.startsWith(`${lab.folder}/`) || dirname(file) === '/';
 }

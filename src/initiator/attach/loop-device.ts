@@ -34,8 +34,10 @@ export async function bindLoopDevice(file: string, readOnly: boolean, partitions
  */
 export async function unbindLoopDevice(device: string, wait: boolean): Promise<boolean> {
   if (!isBound(device)) return true;
+  const file = backingFile(basename(device));
   await runProgram('losetup', ['--detach', device], LOSETUP_MS);
-  return waitUntil(() => !isBound(device), wait ? UNBIND_MS : 0);
+  // With another file it is somebody else's by now, who took its number.
+  return waitUntil(() => !isBound(device) || backingFile(basename(device)) !== file, wait ? UNBIND_MS : 0);
 }
 
 /** Loop devices whose file lies in `folder`. */
