@@ -39,6 +39,7 @@ kernelCase('the netlink family nbd can be found, and knows identifiers of backen
 kernelCase('modprobe aoe loads the kernel’s own initiator', () => {
   execFileSync('modprobe', ['aoe']);
   assert.ok(existsSync('/dev/etherd/discover'));
+  execFileSync('rmmod', ['aoe']);
 });
 
 function memoryMib(): number {
