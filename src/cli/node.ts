@@ -115,7 +115,7 @@ export function nodeCommand(): Command {
     .addOption(
       new Option(
         '--dead-after <seconds>',
-        'when a volume is unstaged and its target is silent for so long, what was not written is lost',
+        'a target that is silent for so long while its volume is unstaged is not waited for: the call fails, and is made again',
       )
         .env('AOE_CSI_DEAD_AFTER')
         .argParser(parseSeconds)

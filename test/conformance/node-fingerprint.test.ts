@@ -273,6 +273,7 @@ describeIf(NODE_REQUIREMENTS, 'a disk that is not as it was left', () => {
         await volume.stage();
         expect(await bench.fingerprint()).toBeUndefined();
         await lab.stopTarget();
+        await lab.initiator.must('detach', 'e10.1', '--force');
         await volume.unstage();
         expect(await bench.fingerprint()).toBeUndefined();
         await lab.startTarget();

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { eventually, within } from '../support/faults-process.ts';
@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 const TEST_MS = 120_000;
 const NOTICE_MS = 15_000;
 const STATS_MS = 15_000;
-/** --dead-after is two seconds here. */
+/** --dead-after is two seconds here. A call waits no longer than that for a target that is silent. */
 const UNSTAGE_MS = 20_000;
 
 describeIf(NODE_REQUIREMENTS, 'a node whose target is gone', () => {
@@ -26,10 +26,10 @@ describeIf(NODE_REQUIREMENTS, 'a node whose target is gone', () => {
         await volume.stage();
         await volume.publish();
         volume.write('here');
-        await lab.stopTarget();
         // Something is left to be written.
-        writeFileSync(join(targetPath, 'lost'), 'not written yet');
-        const paths = [targetPath, stagingPath, join(targetPath, 'a', 'b'), join(targetPath, 'lost', 'c')];
+        writeFileSync(join(targetPath, 'late'), 'not written yet');
+        await lab.stopTarget();
+        const paths = [targetPath, stagingPath, join(targetPath, 'a', 'b'), join(targetPath, 'late', 'c')];
         const ask = async (): Promise<string[]> =>
           within(
             'statistics of a volume whose target is silent',
@@ -47,8 +47,27 @@ describeIf(NODE_REQUIREMENTS, 'a node whose target is gone', () => {
         for (const outcome of [at, staged]) expect(outcome).toMatch(/^UNAVAILABLE: .*e10\.1 is down/);
         for (const outcome of inside.slice(0, 2)) expect(outcome).toMatch(/^NOT_FOUND/);
         await within('NodeUnpublishVolume', UNSTAGE_MS, volume.unpublish());
+        // What is not written may be lost by nobody's decision but a person's.
+        for (let call = 0; call < 2; call++) {
+          const outcome = await within('NodeUnstageVolume', UNSTAGE_MS, node.outcome('NodeUnstageVolume', volume.unstageRequest));
+          expect(outcome).toMatch(
+            /^UNAVAILABLE: cannot unstage .*e10\.1 is down .* run on this node: aoe-csi detach --force e10\.1/,
+          );
+        }
+        await lab.startTarget();
+        await node.insist('NodeUnstageVolume', volume.unstageRequest);
+        expect(volume.isGone).toBe(true);
+        await volume.stage();
+        await volume.publish();
+        expect(readFileSync(join(targetPath, 'late'), 'utf8')).toBe('not written yet');
+
+        writeFileSync(join(targetPath, 'lost'), 'never written');
+        await lab.stopTarget();
+        await within('NodeUnpublishVolume', UNSTAGE_MS, volume.unpublish());
+        const lost = node.outcome('NodeUnstageVolume', volume.unstageRequest);
+        expect(await within('NodeUnstageVolume', UNSTAGE_MS, lost)).toMatch(/^UNAVAILABLE/);
+        expect(await lab.initiator.run('detach', 'e10.1', '--force')).toMatchObject({ code: 0 });
         await within('NodeUnstageVolume', UNSTAGE_MS, node.insist('NodeUnstageVolume', volume.unstageRequest));
-        await node.logged(/e10\.1 is dead while .* what was not written to it yet is lost/);
         expect(volume.isGone).toBe(true);
         expect((await lab.initiator.stat()).attachments).toEqual([]);
 
@@ -60,8 +79,15 @@ describeIf(NODE_REQUIREMENTS, 'a node whose target is gone', () => {
         await node.insist('NodeStageVolume', volume.stageRequest);
         await volume.publish();
         expect(volume.read()).toBe('here');
-        await volume.unpublish();
-        await volume.unstage();
+
+        // Taken from this node: then that is the decision.
+        writeFileSync(join(targetPath, 'stale'), 'must not be written');
+        await lab.stopTarget();
+        await lab.publish('e10.1', 2, 'SINGLE_NODE_WRITER', 'node-2');
+        await within('NodeUnpublishVolume', UNSTAGE_MS, volume.unpublish());
+        await within('NodeUnstageVolume', UNSTAGE_MS, node.insist('NodeUnstageVolume', volume.unstageRequest));
+        await node.logged(/has been taken from this node, and e10\.1 is down .* dropped/);
+        expect(volume.isGone).toBe(true);
       });
     },
     TEST_MS,

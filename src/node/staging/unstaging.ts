@@ -9,11 +9,13 @@ import { mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { parseVolumeId } from '../../volumes/volume-id.ts';
 import { recordFingerprint } from './known-disk.ts';
+import { findVolume } from './known-volume.ts';
 import { releaseReservation } from './ownership.ts';
+import { Silence } from './silence.ts';
 import type { StagedVolume } from './staged-volume.ts';
 
 export interface UnstagingOptions {
-  /** A target that has been silent for so long while its volume is taken down is given up: what was not written is lost. */
+  /** A target that has been silent for so long while its volume is taken down is not waited for any longer. */
   readonly deadAfterMs: number;
 }
 
@@ -74,7 +76,7 @@ export class Unstaging {
     );
   }
 
-  /** Waits until all is written, unless the target is dead: then the I/O that is held is failed, so that the unmount ends. */
+  /** Waits until all is written, as long as the target is not dead. */
   async #unmount(staged: StagedVolume, logger: Logger): Promise<void> {
     const { stagingPath } = staged;
     for (;;) {
@@ -93,6 +95,7 @@ export class Unstaging {
 
   async #unmountOnce(staged: StagedVolume, logger: Logger): Promise<void> {
     const { volumeId, address, stagingPath } = staged;
+    const silence = this.#silenceOf(address);
     let failure: Error | undefined;
     let hasEnded = false;
     const ending = unmount(stagingPath)
@@ -102,31 +105,51 @@ export class Unstaging {
       .finally(() => {
         hasEnded = true;
       });
-    let downSinceMs: number | undefined;
     while (!hasEnded) {
       const { promise: look, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, LOOK_MS);
       await Promise.race([ending, look]);
       clearTimeout(timer);
-      if (hasEnded) break;
-      downSinceMs = (await this.#isDown(address)) ? (downSinceMs ?? performance.now()) : undefined;
-      if (downSinceMs === undefined || performance.now() - downSinceMs < this.#options.deadAfterMs) continue;
-      logger.error(`${address} is dead while ${volumeId} is unmounted: what was not written to it yet is lost`, {
-        target: address,
-      });
-      await this.#parts.initiator.detach(address, true, DETACH_MS);
-      downSinceMs = undefined;
+      if (!hasEnded && (await silence.isDead())) await this.#giveUp(staged, silence, logger);
     }
     if (failure !== undefined) throw new VolumeError('unavailable', `cannot unmount ${volumeId}: ${failure.message}`);
   }
 
-  /** The initiator holds this volume's I/O because the target is silent. */
-  async #isDown(address: string): Promise<boolean> {
+  #silenceOf(address: string): Silence {
+    return new Silence(this.#parts.initiator, address, this.#options.deadAfterMs);
+  }
+
+  /**
+   * What is left to be written can't be, and may be all there is of it: only a person may decide that it is lost. Where the volume has
+   * been taken from this node, that is decided: what is held here must never get there.
+   * @throws VolumeError `unavailable` while the volume is this node's
+   */
+  async #giveUp(staged: StagedVolume, silence: Silence, logger: Logger): Promise<void> {
+    const { volumeId, address } = staged;
+    if (await this.#isHeldHere(staged)) {
+      throw new VolumeError(
+        'unavailable',
+        `cannot unstage ${volumeId}: its target ${address} is ${silence.description}, and what was last written waits for it. Bring the ` +
+          'target back, and this goes on by itself. If it will never come back, run on this node: ' +
+          `aoe-csi detach --force ${address}; what has not been written is lost then`,
+      );
+    }
+    logger.error(
+      `${volumeId} has been taken from this node, and ${address} is ${silence.description}: what was not written here is dropped`,
+      { target: address },
+    );
+    await this.#parts.initiator.detach(address, true, DETACH_MS);
+    silence.end();
+  }
+
+  /** Whether the volume is still published to this node as it was staged. */
+  async #isHeldHere({ volumeId, epoch }: StagedVolume): Promise<boolean> {
+    const { store, nodeId } = this.#parts;
     try {
-      const attachment = await this.#parts.initiator.attachment(address);
-      return attachment !== undefined && attachment.state !== 'up';
+      const { publications } = (await findVolume(store, volumeId)).record.value;
+      return publications.some((each) => each.nodeId === nodeId && each.epoch === epoch);
     } catch (error) {
-      if (isVolumeError(error)) return false;
+      if (isVolumeError(error) && error.code === 'not-found') return false;
       throw error;
     }
   }
@@ -167,21 +190,24 @@ export class Unstaging {
     return found.number === deviceNumber ? found : undefined;
   }
 
-  async #detach({ address, device, deviceNumber }: StagedVolume, logger: Logger): Promise<void> {
+  async #detach(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { address, device, deviceNumber } = staged;
     const { initiator } = this.#parts;
     const attachment = await initiator.attachment(address);
     if (attachment === undefined) return;
     if (device !== '' && attachment.device !== '' && (await deviceNumberAt(attachment.device)) !== deviceNumber) {
       logger.warn(`${address} is attached as ${attachment.device} now, not as ${device}`);
     }
+    const silence = this.#silenceOf(address);
     const endMs = performance.now() + this.#options.deadAfterMs + DETACH_MS;
     for (;;) {
-      const isDead = performance.now() >= endMs - DETACH_MS && (await this.#isDown(address));
       try {
-        await initiator.detach(address, isDead, DETACH_MS);
+        await initiator.detach(address, false, DETACH_MS);
         return;
       } catch (error) {
         if (!isVolumeError(error) || performance.now() >= endMs) throw error;
+        // An unmount that an earlier call has begun keeps the device, too, and ends with what it has to write.
+        if (await silence.isDead()) await this.#giveUp(staged, silence, logger);
         // Somebody who only looks at the device (udev does) is gone in a moment.
         await sleep(LOOK_MS);
       }
