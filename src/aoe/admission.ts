@@ -26,7 +26,7 @@ export class Admission {
   }
 
   /** A path of a target with a volume says that its disk is `identity`. */
-  judge(path: Path, identity: Identity): Verdict {
+  judge(path: Path, identity: Identity, nowUs: number): Verdict {
     const { target } = path;
     // Nobody has used the volume yet: whoever answers first is as good as one that has gone silent meanwhile.
     if (target.volume?.ready !== true && !ownerWorks(target)) target.owner = undefined;
@@ -38,6 +38,7 @@ export class Admission {
       this.#refuse(path, mismatch);
       return MISMATCH;
     }
+    target.identifiedUs = nowUs;
     this.#grown(target, identity);
     return ADMITTED;
   }

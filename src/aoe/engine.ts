@@ -10,6 +10,7 @@ import type { EngineEvents } from './events.ts';
 import { Exchanges } from './exchanges.ts';
 import { FragmentPool } from './fragment.ts';
 import { checkResponse, FRAME_OK } from './header.ts';
+import { FreshIdentity } from './fresh-identity.ts';
 import { LateWrites } from './late-writes.ts';
 import { COMMAND } from './layout.ts';
 import { AWAY_US, FRAME_SECTORS_MAX, PORTS_MAX, QUARANTINE_US, RTO_FLOOR_US } from './limits.ts';
@@ -78,6 +79,7 @@ export class Engine implements SightingListener {
   readonly #discovery: Discovery;
   readonly #attachments: Attachments;
   readonly #commands: TargetCommands;
+  readonly #freshIdentity: FreshIdentity;
   readonly #exchanges: Exchanges;
   readonly #awayUs: number;
   #calledUs = Infinity;
@@ -115,6 +117,7 @@ export class Engine implements SightingListener {
     this.#attachments = new Attachments(this.#core, exchanges, this.#health, this.#replies);
     this.#sender = new Sender(this.#core, this.#recovery);
     this.#commands = new TargetCommands(this.#core);
+    this.#freshIdentity = new FreshIdentity(this.#health);
     this.#recovery.watch(this.#health);
     this.#health.connect(this.#replies);
     this.#discovery.connect(this.#health, this.#payload, this);
@@ -270,6 +273,15 @@ export class Engine implements SightingListener {
     return 'too many commands wait for answers of targets; try again';
   }
 
+  /**
+   * Asks a volume's target now who it is and how large, without holding I/O: `target.identity` is up to date when `done` is called with
+   * true. With false, the target has not answered as the disk that it was until `deadlineUs`.
+   */
+  identify(target: Target, deadlineUs: number, done: (answered: boolean) => void): void {
+    this.#scanUs = 0;
+    this.#freshIdentity.ask(target, deadlineUs, done);
+  }
+
   setOptions(volume: Volume, options: VolumeOptions, nowUs: number): void {
     this.#recovery.nowUs = nowUs;
     this.#scanUs = 0;
@@ -310,6 +322,7 @@ export class Engine implements SightingListener {
     this.#changed = false;
     this.#discovery.tick(nowUs);
     this.#commands.tick(nowUs);
+    this.#freshIdentity.tick(nowUs);
     const { attached } = this.#core;
     for (let index = attached.length - 1; index >= 0; index--) {
       const target = attached[index];
@@ -317,7 +330,7 @@ export class Engine implements SightingListener {
       if (target.volume === undefined && target.lateCount === 0) attached.splice(index, 1);
     }
     // Only now: what one timer does may set another.
-    let dueUs = Math.min(this.#discovery.nextUs(), this.#commands.nextUs());
+    let dueUs = Math.min(this.#discovery.nextUs(), this.#commands.nextUs(), this.#freshIdentity.nextUs());
     for (const target of attached) dueUs = Math.min(dueUs, this.#targetDueUs(target));
     this.#dueUs = Math.max(dueUs, nowUs + SCAN_US);
   }

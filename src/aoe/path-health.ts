@@ -303,7 +303,7 @@ export class PathHealth implements PathWatcher {
     }
     const { owner } = target;
     const known = path.standing === STANDING_CONFLICT;
-    const verdict = this.#admission.judge(path, identity);
+    const verdict = this.#admission.judge(path, identity, nowUs);
     if (verdict === MISMATCH) this.#hold(path, known, nowUs);
     if (verdict !== ADMITTED) return;
     if (owner !== undefined && target.owner !== undefined && owner !== target.owner) this.#takenOver(target, target.owner);

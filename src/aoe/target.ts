@@ -47,6 +47,8 @@ export class Target {
   seenUs = -Infinity;
   /** From IDENTIFY: the disk that was attached, or the latest seen where nothing is. */
   identity: Identity | undefined = undefined;
+  /** When it last said that it is the disk that was attached. */
+  identifiedUs = -Infinity;
   identifyTries = 0;
 
   /** Who does I/O here. */

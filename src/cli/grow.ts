@@ -12,7 +12,7 @@ interface Options {
 
 const HELP = `
 For devices of backend nbd; others are detached and attached again. What is on the device is grown after that, by its own program.
-A device never becomes smaller. Growing what has the size of its target already is no error.
+The target is asked how large it is now. A device never becomes smaller; one that has all of its target already is no error.
 
 Examples:
   aoe-csi grow e10.3
@@ -33,7 +33,8 @@ export function growCommand(): Command {
 
 async function run(target: TargetAddress, { socket, json, timeout }: Options): Promise<void> {
   await ControlClient.use(socket, async (client) => {
-    const { attachment } = await client.grow(target, timeout);
+    const { attachment, note } = await client.grow(target, timeout);
+    console.error(note);
     console.log(json ? JSON.stringify(attachment) : attachment.device);
   });
 }

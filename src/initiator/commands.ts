@@ -56,6 +56,9 @@ const RESERVE_COMMANDS: Record<OwnershipMode, number> = {
   'force-set': RESERVE_FORCE_SET,
 };
 
+/** How long a target that works is asked for its size. */
+const MEASURE_US = 5_000_000;
+
 /** No command waits. */
 const NO_ID = 0;
 
@@ -147,6 +150,9 @@ export class Commands implements EngineEvents {
       case 'watchLinks':
         loop.watchLinks(command.fd);
         return { op: 'done' };
+      case 'measure':
+        this.#measure(loop, id, command.name, nowUs);
+        return undefined;
       case 'grow':
         return this.#grow(command.name);
       case 'listAttachments':
@@ -203,6 +209,18 @@ export class Commands implements EngineEvents {
     const served = loop.front.serveKernel(attachment.listener, fd, connection);
     if (served === undefined) throw failure('busy', `there are ${String(CONNECTIONS_MAX)} NBD connections already`);
     return { op: 'serving', flags: transmissionFlags(attachment.volume), payloadBytesMax: served.session.payloadBytesMax };
+  }
+
+  #measure(loop: Loop, id: number, name: string, nowUs: number): void {
+    const attachment = this.#attachments.get(name);
+    if (attachment === undefined) throw failure('not-found', `${name} is not attached`);
+    const { target } = attachment.volume;
+    const { state, reason } = target;
+    if (state !== TARGET_UP) throw failure('unavailable', `${name} can't be asked for its size: it is ${state}: ${reason}`);
+    loop.engine.identify(target, nowUs + MEASURE_US, (answered) => {
+      if (answered) this.#post({ type: 'reply', id, reply: { op: 'size', sectors: target.identity?.sectors ?? 0 } });
+      else this.#fail(id, { code: 'unavailable', message: `${name} has not said how large it is; try again` });
+    });
   }
 
   #grow(name: string): Reply {

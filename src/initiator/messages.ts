@@ -39,6 +39,8 @@ export type Command =
   | { readonly op: 'hangUp'; readonly connection: number }
   /** Tells of NBD devices whose socket has died: `fd` as NbdControl.openMonitor makes it. */
   | { readonly op: 'watchLinks'; readonly fd: number }
+  /** Asks the volume's target how large it is now. */
+  | { readonly op: 'measure'; readonly name: string }
   /** Lets the volume be as large as its target has become. It never becomes smaller. */
   | { readonly op: 'grow'; readonly name: string }
   /** Changes what may be changed while a volume is in use. */
@@ -162,6 +164,7 @@ export type Reply =
   | { readonly op: 'attached'; readonly attachment: AttachmentReport }
   /** `flags`: what the volume can do, as NBD's transmission flags; `payloadBytesMax`: the largest read or write that it takes. */
   | { readonly op: 'serving'; readonly flags: number; readonly payloadBytesMax: number }
+  | { readonly op: 'size'; readonly sectors: number }
   | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
   /** `error`: AoE error code of the answer, 0 when it did what was asked; `string` is what stands on the target now. */
   | { readonly op: 'config'; readonly error: number; readonly string: Uint8Array }

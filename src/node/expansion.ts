@@ -50,19 +50,23 @@ async function growDevice(
   requiredBytes: number,
 ): Promise<void> {
   const attempted = `cannot expand ${volumeId} to ${formatBytes(requiredBytes)}`;
+  let refusal: VolumeError | undefined;
+  try {
+    await initiator.grow(address);
+  } catch (error) {
+    if (!isVolumeError(error) || error.code !== 'failed-precondition') throw error;
+    refusal = error;
+  }
+  // It has just been asked.
   const targetBytes = ((await initiator.target(address))?.sectors ?? 0) * SECTOR_BYTES;
   if (targetBytes < requiredBytes) {
     const advice = 'make the target larger first';
     throw new VolumeError('out-of-range', `${attempted}: its target ${address} has ${formatBytes(targetBytes)}; ${advice}`);
   }
-  try {
-    await initiator.grow(address);
-  } catch (error) {
-    if (!isVolumeError(error) || error.code !== 'failed-precondition') throw error;
-    throw new VolumeError(
-      'failed-precondition',
-      `${attempted} in use: ${address} has grown, but ${device.path} keeps ${formatBytes(device.sizeBytes)} as long as it is attached; ` +
-        `stop its pods, so that it is staged anew`,
-    );
-  }
+  if (refusal === undefined) return;
+  throw new VolumeError(
+    'failed-precondition',
+    `${attempted} in use: ${address} has grown, but ${device.path} keeps ${formatBytes(device.sizeBytes)} as long as it is attached; ` +
+      `stop its pods, so that it is staged anew`,
+  );
 }

@@ -86,6 +86,17 @@ describeIf(NODE_REQUIREMENTS, 'a volume on a node', () => {
           const isSmall = node.log.some((line) => line.includes(`the ${use} of ${volumeId} does not take all of`));
           if (use !== 'ext4' || !isSmall) expect(usage[0].total).toBeGreaterThan(SIZE_BYTES);
           expect(writeAt(targetPath)).toBe('OK');
+
+          // Whether the target has grown meanwhile, it is asked now.
+          const requiredBytes = GROWN_BYTES + 32 * MIB;
+          const expand = { volumeId, volumePath: targetPath, capacityRange: { requiredBytes } };
+          expect(await node.outcome('NodeExpandVolume', expand)).toMatch(
+            /^OUT_OF_RANGE: .* its target e10\.1 has .* larger first/,
+          );
+          truncateSync(lab.diskFile('e10.1'), requiredBytes);
+          expect(await node.outcome('NodeExpandVolume', expand)).toMatch(
+            /^FAILED_PRECONDITION: .* in use: e10\.1 has grown, but/,
+          );
           await volume.unpublish();
           await volume.unstage();
         });

@@ -296,3 +296,46 @@ describe('detach', () => {
     expect(lab.detachments).toEqual(['e10.3']);
   });
 });
+
+describe('identify', () => {
+  const GROWN = 4_096;
+
+  test('Engine asks a target at once how large it is, and at the deadline says that it was silent', () => {
+    const lab = laboratory();
+    const target = lab.addTarget();
+    const volume = lab.attachedVolume(target);
+    const answers: boolean[] = [];
+    const ask = (): void => {
+      lab.engine.identify(volume.target, lab.nowUs + 1_000_000, (answered) => answers.push(answered));
+      lab.initiator.awake = true;
+    };
+    target.disk.identity = { ...target.disk.identity, sectors: GROWN };
+    ask();
+    lab.runUntil(() => answers.length === 1, 100_000);
+    expect([answers[0], volume.target.identity?.sectors, volume.sectors]).toEqual([true, GROWN, 2_048]);
+    target.up = false;
+    ask();
+    lab.runUntil(() => answers.length === 2, 2_000_000);
+    expect(answers[1]).toBe(false);
+  });
+
+  test('Engine takes no answer that was on its way before it was asked', () => {
+    const lab = new Laboratory();
+    lab.addSegment({ latencyUs: 30_000 });
+    lab.addInterface();
+    const target = lab.addTarget();
+    const volume = lab.attachedVolume(target);
+    lab.run(1_000_000);
+    const sizes: (number | undefined)[] = [];
+    const ask = (): void => {
+      lab.engine.identify(volume.target, lab.nowUs + 1_000_000, () => sizes.push(volume.target.identity?.sectors));
+      lab.initiator.awake = true;
+    };
+    ask();
+    lab.run(40_000);
+    target.disk.identity = { ...target.disk.identity, sectors: GROWN };
+    ask();
+    lab.runUntil(() => sizes.length === 2, 500_000);
+    expect(sizes).toEqual([2_048, GROWN]);
+  });
+});

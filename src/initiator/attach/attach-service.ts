@@ -1,4 +1,5 @@
 import { formatTargetAddress } from '../../aoe/address.ts';
+import { SECTOR_BYTES } from '../../aoe/constants.ts';
 import { MAX_OUTSTANDING_DEFAULT } from '../../aoe/limits.ts';
 import { RpcError } from '../../rpc/status.ts';
 import type {
@@ -144,25 +145,33 @@ export class AttachService {
     });
   }
 
-  /** Lets a device in use have all of its volume, whose target has grown. @throws RpcError, DataPathError, DeviceError */
+  /** Asks the target how large it is, and lets the device in use have all of that. @throws RpcError, DataPathError, DeviceError */
   async grow({ shelf, slot }: GrowRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
     const name = formatTargetAddress(shelf, slot);
     return this.#lock.run(name, signal, async () => {
       const attached = this.#attached.get(name);
       if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
-      const { lasting } = attached.backend;
-      if (lasting === undefined) {
-        const advice = 'detach it and attach it again';
+      const { backend, volume, device } = attached;
+      const { sectors } = await ask(this.#options.dataPath, { op: 'measure', name }, 'size');
+      const bytes = sectors * SECTOR_BYTES;
+      if (sectors <= volume.sectors) {
+        const attachment = await this.#find(name);
+        if (attachment === undefined) throw new RpcError('ABORTED', `${name} was detached meanwhile`);
+        return { attachment, note: `the target ${name} has ${bytes} bytes, and ${device} has all of them` };
+      }
+      if (backend.lasting === undefined) {
         throw new DeviceError(
           'refused',
-          `devices of backend ${attached.backend.name} can't grow while ${name} is attached; ${advice}`,
+          `${name} has grown to ${bytes} bytes, but devices of backend ${backend.name} can't grow while they are attached; ` +
+            'detach it and attach it again',
         );
       }
       const { attachment: report } = await ask(this.#options.dataPath, { op: 'grow', name }, 'attached');
-      await lasting.grow(name, report.sectors);
-      const grown = { ...attached, volume: { ...attached.volume, sectors: report.sectors } };
+      await backend.lasting.grow(name, report.sectors);
+      const grown = { ...attached, volume: { ...volume, sectors: report.sectors } };
       this.#attached.set(name, grown);
-      return { attachment: this.#messageOf(report, grown), note: '' };
+      const note = `${device} had ${volume.sectors * SECTOR_BYTES} bytes, and has ${report.sectors * SECTOR_BYTES} now`;
+      return { attachment: this.#messageOf(report, grown), note };
     });
   }
 
