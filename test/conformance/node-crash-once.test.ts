@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from '../../src/node/crash-points.ts';
-import { NODE_REQUIREMENTS, withNode } from '../support/node-laboratory.ts';
+import { withNode } from '../support/node-laboratory.ts';
 import { live, LIFE_BYTES } from '../support/node-life.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
 const LIVES_MS = 480_000;

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from '../../src/node/crash-points.ts';
 import { eventually } from '../support/faults-process.ts';
-import { NODE_REQUIREMENTS, withNode } from '../support/node-laboratory.ts';
+import { withNode } from '../support/node-laboratory.ts';
 import { live, LIFE_BYTES } from '../support/node-life.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
 const LIFE_MS = 240_000;

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { expect } from '@jest/globals';
-import { NODE_REQUIREMENTS, withNode, type Use } from '../support/node-laboratory.ts';
+import { withNode, type Use } from '../support/node-laboratory.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
 

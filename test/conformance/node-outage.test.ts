@@ -2,8 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { eventually, within } from '../support/faults-process.ts';
-import { NODE_REQUIREMENTS, withNode } from '../support/node-laboratory.ts';
+import { withNode } from '../support/node-laboratory.ts';
 import { ProgramInFront } from '../support/node-programs.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 

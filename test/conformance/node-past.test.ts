@@ -3,7 +3,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { NODE_REQUIREMENTS, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
 

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { PluginWatcher } from '../support/csi-plugin-watcher.ts';
-import { NODE_REQUIREMENTS, withNode } from '../support/node-laboratory.ts';
+import { withNode } from '../support/node-laboratory.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { patiently } from '../support/patience.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 

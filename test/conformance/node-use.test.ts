@@ -2,8 +2,9 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { listMounts } from '../../src/system/mounts.ts';
-import { NODE_REQUIREMENTS, withNode, type NodeLaboratory, type Use } from '../support/node-laboratory.ts';
+import { withNode, type NodeLaboratory, type Use } from '../support/node-laboratory.ts';
 import { ProgramInFront } from '../support/node-programs.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
 

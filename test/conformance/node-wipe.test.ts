@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { expect } from '@jest/globals';
-import { NODE_REQUIREMENTS, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 

@@ -23,6 +23,10 @@ export interface Disk {
 export interface CsiLaboratoryOptions {
   readonly disks: readonly Disk[];
   readonly volumesMax: number;
+  /** Volumes become devices of the kernel's NBD driver, in a kernel guest; else of FUSE. */
+  readonly inKernel?: boolean;
+  /** Debian's target serves the disks. */
+  readonly vblade?: boolean;
 }
 
 /** The processes, and where they are spoken to. */
@@ -88,19 +92,23 @@ export class CsiLaboratory {
 
 /** Runs a test in a laboratory of its own, with initiator and target running; node plugin and controller are the test's to start. */
 export async function withCsi(options: CsiLaboratoryOptions, run: (csi: CsiLaboratory) => Promise<void>): Promise<void> {
+  const { disks, volumesMax, inKernel = false, vblade = false } = options;
   await withInitiators(async ({ lab, initiate }) => {
     lab.wire(MTU);
-    const disks = join(lab.folder, 'disks');
-    mkdirSync(disks);
-    await startTarget(
-      lab,
-      ...options.disks.map(({ address, sizeBytes }) => `${address}=${lab.disk(`disks/${address}`, sizeBytes)}`),
-    );
-    const csi = new CsiLaboratory(lab, await initiate('--interfaces', SAN, '--attach', 'fuse'), options.volumesMax);
+    await serve(lab, disks, vblade);
+    const initiator = await initiate('--interfaces', SAN, '--attach', inKernel ? 'nbd' : 'fuse');
+    const csi = new CsiLaboratory(lab, initiator, volumesMax);
     try {
       await run(csi);
     } finally {
       await csi.end();
     }
-  });
+  }, inKernel);
+}
+
+async function serve(lab: Laboratory, disks: readonly Disk[], vblade: boolean): Promise<void> {
+  mkdirSync(join(lab.folder, 'disks'));
+  const exports = disks.map(({ address, sizeBytes }) => ({ address, file: lab.disk(`disks/${address}`, sizeBytes) }));
+  if (!vblade) await startTarget(lab, ...exports.map(({ address, file }) => `${address}=${file}`));
+  else for (const { address, file } of exports) await lab.vblade(address, file);
 }

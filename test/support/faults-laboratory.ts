@@ -46,15 +46,18 @@ export class Laboratory {
   readonly #hosts: NetworkNamespace[] = [];
   readonly #processes: TestProcess[] = [];
   readonly #mounts: string[] = [];
+  /** Ends of wires in the machine's own network. */
+  readonly #links: string[] = [];
 
-  constructor() {
-    this.initiator = this.host('initiator');
+  /** @param inMachine the initiator's host is the machine itself, whose NBD driver is reached from there only before Linux 6.4 */
+  constructor(inMachine = false) {
+    this.initiator = this.host('initiator', inMachine);
     this.target = this.host('target');
   }
 
   /** One more host. */
-  host(purpose: string): NetworkNamespace {
-    const host = new NetworkNamespace(`faults-${purpose}`);
+  host(purpose: string, isMachine = false): NetworkNamespace {
+    const host = new NetworkNamespace(`faults-${purpose}`, isMachine);
     this.#hosts.push(host);
     return host;
   }
@@ -68,6 +71,7 @@ export class Laboratory {
     const peer = ['peer', 'name', right.name, 'netns', right.host.name];
     execFileSync('ip', ['link', 'add', left.name, 'netns', left.host.name, 'type', 'veth', ...peer]);
     for (const { host, name, mac } of [left, right]) {
+      if (host.isMachine) this.#links.push(name);
       // Without IPv6 nothing but AoE is on the wire.
       host.ip(`link set ${name} addrgenmode none`);
       if (mac !== undefined) host.ip(`link set ${name} address ${mac}`);
@@ -174,6 +178,7 @@ export class Laboratory {
   async close(): Promise<void> {
     for (const process of this.#processes.toReversed()) await process.end();
     for (const path of this.#mounts) execFileSync('umount', [path]);
+    for (const name of this.#links) execFileSync('ip', ['link', 'delete', name]);
     for (const host of this.#hosts) host.remove();
     rmSync(this.folder, { recursive: true });
   }

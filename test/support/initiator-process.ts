@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { loopDevicesOf } from '../../src/initiator/attach/loop-device.ts';
 import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
 import type { InterfaceState, TargetReport } from '../../src/initiator/messages.ts';
-import { listMounts } from '../../src/system/mounts.ts';
+import { isMountPoint, listMounts } from '../../src/system/mounts.ts';
 import { Laboratory, SAN } from './faults-laboratory.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import type { NetworkNamespace } from './system-namespace.ts';
@@ -133,9 +133,12 @@ export interface InitiatorLaboratory {
   ) => InitiatorProcess;
 }
 
-/** Runs a test with a laboratory of its own; all that it has started ends with it. */
-export async function withInitiators(run: (given: InitiatorLaboratory) => Promise<void>): Promise<void> {
-  const lab = new Laboratory();
+/**
+ * Runs a test with a laboratory of its own; all that it has started ends with it.
+ * @param inMachine initiators run in the machine's own network
+ */
+export async function withInitiators(run: (given: InitiatorLaboratory) => Promise<void>, inMachine = false): Promise<void> {
+  const lab = new Laboratory(inMachine);
   const started: InitiatorProcess[] = [];
   const launch: InitiatorLaboratory['launch'] = (name, words, launcher = [], host = lab.initiator) => {
     const initiator = new InitiatorProcess(lab, name, words, launcher, host);
@@ -155,7 +158,8 @@ export async function withInitiators(run: (given: InitiatorLaboratory) => Promis
     for (const { process: each } of started) await each.end();
     // Those in use go when their last user has. Afterwards their files have no path, and their numbers may be others' devices.
     for (const device of loopDevicesOf(lab.folder)) spawnSync('losetup', ['--detach', device]);
-    for (const path of mountsBelow(lab.folder)) execFileSync('umount', ['--lazy', path]);
+    // With one of them, copies of it in other places go.
+    for (const path of mountsBelow(lab.folder)) if (isMountPoint(path)) execFileSync('umount', ['--lazy', path]);
     await lab.close();
   }
 }

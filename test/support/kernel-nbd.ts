@@ -6,14 +6,12 @@ import { parseTargetAddress } from '../../src/aoe/address.ts';
 import { ControlClient } from '../../src/cli/control-client.ts';
 import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
 import { runFio, type FioResult } from './faults-clients.ts';
-import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
+import { SAN, type Laboratory } from './faults-laboratory.ts';
 import { eventually } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
 import { patiently } from './patience.ts';
 
-/** The host's own network namespace: before Linux 6.4 the NBD driver is reached from there only. */
-const ON_HOST = ['nsenter', '--net=/proc/1/ns/net'];
-const MTU = '9000';
+const MTU = 9000;
 const ATTACH_SECONDS = 60;
 const BY_KERNEL = ['--interfaces', SAN, '--attach', 'nbd'];
 
@@ -28,32 +26,14 @@ export class KernelNbd {
   /** Runs a case with all of it. Devices that it leaves are taken away; all that it has started ends with it. */
   static async use(run: (host: KernelNbd) => Promise<void>): Promise<void> {
     await withInitiators(async ({ lab, launch }) => {
-      const words = [
-        'link',
-        'add',
-        SAN,
-        'mtu',
-        MTU,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        TARGET,
-        'mtu',
-        MTU,
-        'netns',
-        lab.target.name,
-      ];
-      execFileSync('ip', words);
-      execFileSync('ip', ['link', 'set', SAN, 'up']);
-      lab.target.ip(`link set ${TARGET} up`);
+      lab.wire(MTU);
       const host = new KernelNbd(lab, launch);
       try {
         await run(host);
       } finally {
         await host.#cleanUp();
       }
-    });
+    }, true);
   }
 
   private constructor(lab: Laboratory, launch: Launch) {
@@ -74,7 +54,7 @@ export class KernelNbd {
 
   /** Starts an initiator that may not come so far. */
   launch(name: string, words: readonly string[] = BY_KERNEL, launcher: readonly string[] = []): InitiatorProcess {
-    return this.#launch(name, words, [...ON_HOST, ...launcher]);
+    return this.#launch(name, words, launcher);
   }
 
   /** @returns the device, `/dev/nbdN` */

@@ -13,23 +13,14 @@ import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
 import { eventually, type TestProcess } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
 import { NodeProcess } from './node-process.ts';
-import { command, device, root, type Requirement } from './requires.ts';
 import { startTarget } from './target-process.ts';
 
 export const CLUSTER_ID = 'node-test';
 const MTU = 9000;
 const SEEN_MS = 15_000;
 const TASK_MS = 30_000;
+const INITIATOR_END_MS = 10_000;
 const MIB = 2 ** 20;
-
-/** What these tests need. */
-export const NODE_REQUIREMENTS: readonly Requirement[] = [
-  root(),
-  command('nbdfuse', 'libnbd-bin'),
-  command('mkfs.ext4', 'e2fsprogs'),
-  device('/dev/fuse'),
-  device('/dev/loop-control'),
-];
 
 /** How a test uses a volume. */
 export type Use = 'ext4' | 'xfs' | 'btrfs' | 'block';
@@ -53,6 +44,8 @@ export interface NodeLaboratoryOptions {
   readonly vblade?: boolean;
   /** Two machines on one storage network: `node-1` and `node-2`. */
   readonly machines?: 1 | 2;
+  /** Volumes become devices of the kernel's NBD driver, in a kernel guest with one machine; else of FUSE. */
+  readonly inKernel?: boolean;
 }
 
 /** What a test wants of a node plugin. */
@@ -69,25 +62,43 @@ export interface NodeStartOptions {
 
 export class NodeLaboratory {
   readonly lab: Laboratory;
-  /** Of the first machine. */
-  readonly initiator: InitiatorProcess;
-  readonly initiators: readonly InitiatorProcess[];
+  readonly initiators: InitiatorProcess[];
   readonly store: DirectoryStore;
   readonly storeFolder: string;
   /** Of the first machine. */
   readonly stateFolder: string;
   readonly #options: NodeLaboratoryOptions;
   readonly #nodes: NodeProcess[] = [];
+  readonly #launch: (machine: number) => InitiatorProcess;
   #target: TestProcess | undefined;
 
-  constructor(lab: Laboratory, initiators: readonly InitiatorProcess[], store: DirectoryStore, options: NodeLaboratoryOptions) {
+  /** @param launch starts the initiator of a machine */
+  constructor(
+    lab: Laboratory,
+    initiators: readonly InitiatorProcess[],
+    store: DirectoryStore,
+    options: NodeLaboratoryOptions,
+    launch: (machine: number) => InitiatorProcess,
+  ) {
     this.lab = lab;
-    this.initiators = initiators;
-    [this.initiator] = initiators;
+    this.#launch = launch;
+    this.initiators = [...initiators];
     this.store = store;
     this.storeFolder = join(lab.folder, 'store');
     this.stateFolder = join(lab.folder, 'state');
     this.#options = options;
+  }
+
+  /** Of the first machine. */
+  get initiator(): InitiatorProcess {
+    return this.initiators[0];
+  }
+
+  /** Kills the initiator of the first machine and starts the next one; returns when that serves. */
+  async restartInitiator(): Promise<void> {
+    this.initiator.process.signal('SIGKILL');
+    await eventually('the initiator to end', INITIATOR_END_MS, () => !this.initiator.process.running);
+    this.initiators[0] = await this.#launch(0).ready();
   }
 
   /** The file that is a disk. */
@@ -235,16 +246,19 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
     else lab.switch(MTU, { host: lab.target, name: TARGET }, ...hosts.map((host) => ({ host, name: SAN })));
     mkdirSync(join(lab.folder, 'disks'));
     for (const [address, sizeBytes] of Object.entries(options.disks)) lab.disk(`disks/${address}`, sizeBytes);
-    const initiators = hosts.map((host, index) => launch(`i${index}`, ['--interfaces', SAN, '--attach', 'fuse'], [], host));
+    const words = ['--interfaces', SAN, '--attach', options.inKernel === true ? 'nbd' : 'fuse'];
+    const start = (index: number): InitiatorProcess => launch(`i${index}`, words, [], hosts[index]);
+    const initiators = hosts.map((_, index) => start(index));
     for (const initiator of initiators) await initiator.ready();
-    const given = new NodeLaboratory(lab, initiators, await DirectoryStore.open(join(lab.folder, 'store')), options);
+    const store = await DirectoryStore.open(join(lab.folder, 'store'));
+    const given = new NodeLaboratory(lab, initiators, store, options, start);
     try {
       await given.startTarget();
       await run(given);
     } finally {
       await given.end();
     }
-  });
+  }, options.inKernel);
 }
 
 /** Runs a program that has to end well; what it printed. */

@@ -6,10 +6,14 @@ let made = 0;
 /** A network namespace of a test's own, empty but for its loopback interface. Needs root and iproute2. */
 export class NetworkNamespace {
   readonly name: string;
+  /** It is the machine's own: what is made in it stays when it is removed. */
+  readonly isMachine: boolean;
 
-  constructor(purpose: string) {
+  /** @param isMachine gives the machine's own network a name like any other; for machines that are the test's */
+  constructor(purpose: string, isMachine = false) {
     this.name = `aoe-csi-${purpose}-${process.pid}-${++made}`;
-    execFileSync('ip', ['netns', 'add', this.name]);
+    this.isMachine = isMachine;
+    execFileSync('ip', isMachine ? ['netns', 'attach', this.name, '1'] : ['netns', 'add', this.name]);
   }
 
   /** Runs `ip` with the words of `commandLine` in it. */
