@@ -1,3 +1,5 @@
+import { join, relative } from 'node:path';
+
 /**
  * The kernel's table of mounts, /proc/self/mountinfo (proc(5)):
  *
@@ -59,7 +61,44 @@ function unescapeOctal(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
-/** Mounts at a path, the topmost last. `path` is canonical. */
+/** Mounts that are on top of each other at a path, the topmost last. `path` is canonical. */
 export function mountsAt(table: readonly Mount[], path: string): Mount[] {
-  return table.filter(({ mountPoint }) => mountPoint === path);
+  return table.filter((mount) => mount.mountPoint === path && !isOutOfSight(table, mount));
+}
+
+/**
+ * Whether another mount lies over a folder above this one. Where a folder was bound to itself below a shared mount, as hosts do with
+ * /var/lib/kubelet, the kernel puts a copy of each mount in there below that, too: at the same path, where no path leads to.
+ */
+function isOutOfSight(table: readonly Mount[], mount: Mount): boolean {
+  let at: Mount | undefined = mount;
+  // As many steps as there are mounts: what others have written may have no end.
+  for (let step = 0; at !== undefined && step < table.length; step++) {
+    const { id, parentId, mountPoint }: Mount = at;
+    const siblings = table.filter((other) => other.parentId === parentId && other.id !== id);
+    if (siblings.some((other) => mountPoint.startsWith(`${other.mountPoint}/`))) return true;
+    at = parentOf(table, at);
+  }
+  return false;
+}
+
+/**
+ * Whether a mount is there only because another one is: the folder that this was mounted in is seen in two places, as it is where
+ * /var/lib/kubelet is bound to somewhere else, and what is mounted in one is mounted in the other by the kernel, and unmounted with it.
+ */
+export function isCopyOf(table: readonly Mount[], mount: Mount, original: Mount): boolean {
+  const [there, here] = [parentOf(table, mount), parentOf(table, original)];
+  const group = here?.propagation.map((field) => /^shared:(\d+)$/.exec(field)?.[1]).find((found) => found !== undefined);
+  if (there === undefined || here === undefined || group === undefined) return false;
+  const follows = there.propagation.includes(`shared:${group}`) || there.propagation.includes(`master:${group}`);
+  return follows && placeIn(there, mount) === placeIn(here, original);
+}
+
+function parentOf(table: readonly Mount[], { parentId }: Mount): Mount | undefined {
+  return table.find(({ id }) => id === parentId);
+}
+
+/** Where a mount is, in the file system that it is mounted in. */
+function placeIn(parent: Mount, { mountPoint }: Mount): string {
+  return join(parent.root, relative(parent.mountPoint, mountPoint));
 }

@@ -1,8 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from '@jest/globals';
-import { NODE_REQUIREMENTS, withNode, type NodeLaboratory, type Use } from '../support/node-laboratory.ts';
+import { must, withNode, type NodeLaboratory, type Use } from '../support/node-laboratory.ts';
+import { mountsBelow } from '../support/initiator-process.ts';
 import type { NodeProcess } from '../support/node-process.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume, type NodeVolumeOptions } from '../support/node-volume.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
 
@@ -60,6 +62,26 @@ async function live(lab: NodeLaboratory, node: NodeProcess, volume: NodeVolume):
 }
 
 describeIf(NODE_REQUIREMENTS, 'a volume in any place', () => {
+  testIf(
+    [],
+    'lives where the folder that it is mounted in is bound to itself, and seen in another place as well',
+    async () => {
+      await withNode({ disks: { 'e10.1': 64 * MIB } }, async (lab) => {
+        const node = await lab.startNode();
+        const [kubelet, view] = [lab.folder('kubelet'), lab.folder('view')];
+        // The folder above them is shared: each mount in one of the two is made in the other, and below the first one.
+        must('mount', '--bind', kubelet, kubelet);
+        must('mount', '--bind', kubelet, view);
+        for (const use of ['ext4', 'block'] as const) {
+          await live(lab, node, new NodeVolume(lab, node, await lab.volume('e10.1', { name: use }), use));
+          expect(mountsBelow(view)).toEqual([view]);
+          await lab.release('e10.1');
+        }
+      });
+    },
+    TEST_MS,
+  );
+
   for (const [use, program, debianPackage] of USES) {
     testIf(
       [command(program, debianPackage)],

@@ -5,7 +5,7 @@ import { crashPoint } from '../crash-points.ts';
 import { blockDevice, deviceNumberAt, flushDevice, isMountOf, requireIdle, type BlockDevice } from '../kernel/block-device.ts';
 import { unmount } from '../kernel/mount.ts';
 import { mountTable } from '../kernel/mount-table.ts';
-import { mountsAt, type Mount } from '../../system/mountinfo.ts';
+import { isCopyOf, mountsAt, type Mount } from '../../system/mountinfo.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { parseVolumeId } from '../../volumes/volume-id.ts';
 import { recordFingerprint } from './known-disk.ts';
@@ -67,7 +67,9 @@ export class Unstaging {
     const table = await mountTable();
     const shown = await Promise.all(staged.publications.map(async ({ targetPath }) => isShownAt(table, staged, targetPath)));
     const published = staged.publications.filter((_, index) => shown[index]).map(({ targetPath }) => targetPath);
-    const elsewhere = ownMounts(table, staged).filter(({ mountPoint }) => mountPoint !== staged.stagingPath);
+    const own = ownMounts(table, staged);
+    const here = own.filter(({ mountPoint }) => mountPoint === staged.stagingPath);
+    const elsewhere = own.filter((mount) => !here.includes(mount) && !here.some((original) => isCopyOf(table, mount, original)));
     const users = new Set([...published, ...elsewhere.map(({ mountPoint }) => mountPoint)]);
     if (users.size === 0) return;
     throw new VolumeError(
