@@ -7,6 +7,7 @@ import { GuestRun } from './guest-run.ts';
 import { provideInitramfs } from './initramfs.ts';
 import type { Kernel } from './kernels.ts';
 import { Machine } from './machine.ts';
+import { programsFor } from './programs.ts';
 import type { Report } from './report.ts';
 
 /** Variables of this name reach the cases. */
@@ -15,9 +16,8 @@ const PASSED_ON = /^AOE_CSI_(?:KERNEL|TEST)_/;
 /** Runs the files in one guest; where that is lost or stuck, what is left in another one. */
 export async function runSuite(kernel: Kernel, files: readonly string[], report: Report): Promise<void> {
   const hostSpeed = measureSpeed();
-  const environment = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => PASSED_ON.test(entry[0])),
-  );
+  const given = Object.entries(process.env).filter((entry): entry is [string, string] => PASSED_ON.test(entry[0]));
+  const environment = { ...programsFor(files), ...Object.fromEntries(given) };
   let left = files;
   while (left.length > 0) {
     const finished = await runGuest(kernel, { files: left, hostSpeed, environment }, report);
