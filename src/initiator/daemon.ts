@@ -15,6 +15,7 @@ import { CONTROL_PROTO, CONTROL_SERVICE } from './control-messages.ts';
 import { ControlService } from './control-service.ts';
 import { DataPath } from './data-path.ts';
 import { EventLog } from './event-log.ts';
+import { Quarantine } from './quarantine.ts';
 import { RunDirectory } from './run-directory.ts';
 
 export interface InitiatorOptions {
@@ -92,6 +93,8 @@ export class Initiator {
     // The socket comes first: it is what keeps a second initiator from touching anything of the first one's.
     const fd = listenUnix(options.socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
     await directory.lock();
+    const quarantine = new Quarantine(directory.used);
+    quarantine.begin();
     for (const each of backends) for (const done of await each.removeLeftovers()) logger.warn(done);
     const dataPath = new DataPath(options, {
       ...{ notice, failed },
@@ -104,7 +107,9 @@ export class Initiator {
       ...{ folder: options.etherdDirectory, records: directory.etherd, partitions: options.etherdPartitions },
       notice: (name, text) => notice('device-link', name, text),
     });
-    const attachments = new AttachService({ dataPath, backends, defaultBackend: options.backend, socketPath, links, notice });
+    const attachments = new AttachService({
+      ...{ dataPath, backends, defaultBackend: options.backend, socketPath, links, notice, quarantine },
+    });
     attachments.takeUpSurvivors();
     links.removeStale();
     const control = new ControlService({ ...options, dataPath, attachments, events });

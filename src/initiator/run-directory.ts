@@ -55,6 +55,11 @@ export class RunDirectory {
     );
   }
 
+  /** A file that is there when a volume has ever been used. */
+  get used(): string {
+    return join(this.path, 'used');
+  }
+
   /** The unix socket of a volume's NBD server. */
   nbdSocket(name: string): string {
     return join(this.path, 'nbd', `${name}.sock`);

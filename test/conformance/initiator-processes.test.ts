@@ -49,6 +49,7 @@ describeIf(needs, 'initiator processes', () => {
       await lab.vblade('e10.3', lab.disk());
       const first = await initiate();
       const device = await first.must('attach', 'e10.3');
+      const killedMs = performance.now();
       await first.process.end('SIGKILL');
       const { code, err } = await first.run('stat');
       expect([code, err]).toEqual([
@@ -58,6 +59,8 @@ describeIf(needs, 'initiator processes', () => {
       const second = await launch('i', BY_SOCKET).ready();
       expect((await second.stat()).attachments).toEqual([]);
       expect(await second.must('attach', 'e10.3')).toBe(device);
+      // What the first one had sent last may arrive for so long.
+      expect(performance.now() - killedMs).toBeGreaterThanOrEqual(2_000);
     }));
 
   test("two initiators on one interface never take each other's answers", async () =>

@@ -14,6 +14,7 @@ import type {
 import { ask, type CommandTarget } from '../ask.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { AttachmentReport, AttachRequest, ModifyRequest } from '../messages.ts';
+import type { Quarantine } from '../quarantine.ts';
 import { differences } from './parameters.ts';
 import {
   isBackendChoice,
@@ -39,6 +40,8 @@ export interface AttachServiceOptions {
   socketPath(name: string): string;
   /** Other names of devices. */
   readonly links: DeviceLinks;
+  /** Passed before a volume is used. */
+  readonly quarantine: Quarantine;
   /** Told what happens to devices that an earlier initiator has left. */
   readonly notice: (kind: string, target: string, text: string) => void;
 }
@@ -233,7 +236,7 @@ export class AttachService {
 
   /** Waits for the target. When that is given up, the data path tells what it waited for. */
   async #open(name: string, request: AttachRequest, signal: AbortSignal): Promise<AttachmentReport> {
-    const { dataPath } = this.#options;
+    const { dataPath, quarantine } = this.#options;
     const controller = new AbortController();
     this.#waiting.set(name, controller);
     const given = AbortSignal.any([signal, controller.signal]);
@@ -243,7 +246,7 @@ export class AttachService {
     };
     given.addEventListener('abort', giveUp);
     try {
-      given.throwIfAborted();
+      await quarantine.end(given);
       const { attachment } = await ask(dataPath, { op: 'attach', attach: request }, 'attached');
       given.throwIfAborted();
       return attachment;
