@@ -95,6 +95,30 @@ describeIf(NODE_REQUIREMENTS, 'a node whose target is gone', () => {
   );
 });
 
+describeIf(NODE_REQUIREMENTS, 'a volume with deadSeconds', () => {
+  testIf(
+    [],
+    'comes off its node by itself when its target has been silent for so long',
+    async () => {
+      await withNode({ disks: { 'e10.1': 64 * MIB } }, async (lab) => {
+        const node = await lab.startNode();
+        const volumeId = await lab.volume('e10.1', { parameters: { deadSeconds: '5' } });
+        const volume = new NodeVolume(lab, node, volumeId, 'ext4');
+        await volume.stage();
+        await volume.publish();
+        writeFileSync(join(volume.targetPath, 'lost'), 'not written yet');
+        await lab.stopTarget();
+        await within('NodeUnpublishVolume', UNSTAGE_MS, volume.unpublish());
+        await within('NodeUnstageVolume', 2 * UNSTAGE_MS, node.insist('NodeUnstageVolume', volume.unstageRequest));
+        expect(volume.isGone).toBe(true);
+        expect((await lab.initiator.stat()).attachments).toEqual([]);
+        expect((await lab.record('e10.1')).claim?.fingerprint).toBeUndefined();
+      });
+    },
+    TEST_MS,
+  );
+});
+
 describeIf(NODE_REQUIREMENTS, 'a long format', () => {
   testIf(
     [],
