@@ -13,7 +13,8 @@ export interface NbdReport extends DataPathCosts {
 const [networkInterface, shelf, slot, socketPath] = process.argv.slice(2);
 const meter = new DataPathMeter();
 const { loop, volume, wake } = openVolume(networkInterface, Number(shelf), Number(slot));
-const listener = loop.front.listen(volume, socketPath);
+const listener = loop.front.add(volume, socketPath);
+loop.front.listen(listener);
 // A pipe takes it at once; Node's own loop never runs again.
 console.log('serving');
 wake();

@@ -26,7 +26,7 @@ export function openVolume(networkInterface: string, shelf: number, slot: number
     },
     detached: () => undefined,
   };
-  const options = { eventFd: -1, interfaces: [], chunks: CHUNKS, lockMemory: false };
+  const options = { eventFd: -1, interfaces: [], chunks: CHUNKS, lockMemory: false, listening: true };
   const silent = {
     ...{ takeCommands: () => undefined, notice: () => undefined, kernelGone: () => undefined, linkDead: () => undefined },
   };

@@ -282,6 +282,14 @@ export class Engine implements SightingListener {
     this.#freshIdentity.ask(target, deadlineUs, done);
   }
 
+  /**
+   * When no frame that this engine has sent can change the volume any more, if nothing is asked of it from now on; Infinity while
+   * requests are under way.
+   */
+  quietUs({ target }: Volume): number {
+    return target.requests > 0 ? Infinity : this.#core.lateWrites.lastUs(target);
+  }
+
   setOptions(volume: Volume, options: VolumeOptions, nowUs: number): void {
     this.#recovery.nowUs = nowUs;
     this.#scanUs = 0;

@@ -62,6 +62,11 @@ export class LateWrites {
     return target.lateHead === NO_COPY ? Infinity : this.#untilUs[target.lateHead];
   }
 
+  /** When the youngest copy leaves quarantine; 0 when there is none. */
+  lastUs(target: Target): number {
+    return target.lateTail === NO_COPY ? 0 : this.#untilUs[target.lateTail];
+  }
+
   overlaps(target: Target, lba: number, sectors: number): boolean {
     for (let copy = target.lateHead; copy !== NO_COPY; copy = this.#copies.next[copy]) {
       if (lba < this.#endLba[copy] && this.#firstLba[copy] < lba + sectors) return true;

@@ -23,6 +23,8 @@ interface Options extends ProtectionOptions {
   readonly etherdPartitions: boolean;
   readonly staticMinors: boolean;
   readonly chunks: number;
+  readonly replace: boolean;
+  readonly standBy: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -93,6 +95,22 @@ export function initiatorCommand(): Command {
         .argParser(parseCount)
         .default(CHUNKS_DEFAULT),
     )
+    .addOption(
+      new Option(
+        '--replace',
+        'go on with the nbd devices of an initiator that runs with the same run directory, while they are in use',
+      )
+        .env('AOE_CSI_REPLACE')
+        .default(false),
+    )
+    .addOption(
+      new Option(
+        '--stand-by',
+        'when another one has gone on with its devices: wait, and take them up again when that one has ended',
+      )
+        .env('AOE_CSI_STAND_BY')
+        .default(false),
+    )
     .addHelpText('after', HELP)
     .action(run);
   for (const option of [...protectionOptions(), logLevelOption()]) command.addOption(option);
@@ -109,6 +127,8 @@ async function run(options: Options): Promise<void> {
   switchLevelOnSignal(logger, options.logLevel);
   reapOrphansAsFirstProcess();
   const { Initiator } = await import('../initiator/daemon.ts');
+  const { RunDirectory } = await import('../initiator/run-directory.ts');
+  const { succeed, vacancy } = await import('../initiator/succession.ts');
   const socketPath = resolve(options.socket);
   const runDirectory = resolve(options.runDirectory ?? dirname(socketPath));
   const failed = (error: Error): void => {
@@ -117,23 +137,30 @@ async function run(options: Options): Promise<void> {
   };
   const { attach: backend, chunks, lockMemory } = options;
   const file = options.interfacesFile === undefined ? undefined : new InterfacesFile(resolve(options.interfacesFile));
-  const interfaces = file?.read() ?? options.interfaces;
-  const initiator = await Initiator.start(
-    {
-      ...{ socketPath, runDirectory, interfaces, backend, chunks, lockMemory, version: version() },
-      ...{ etherdPartitions: options.etherdPartitions, staticMinors: options.staticMinors },
-      etherdDirectory: options.etherdDirectory === NO_LINKS ? undefined : resolve(options.etherdDirectory),
-    },
-    logger,
-    failed,
-  );
-  file?.watch(async (names) => initiator.setInterfaces(names), logger);
-  for (const obstacle of protectCode(options)) logger.warn(obstacle, { component: 'protection' });
-  logger.info('the initiator runs');
-  const signal = await stopping;
-  logger.info(`${signal}: stopping`);
-  file?.close();
-  await initiator.stop();
+  const given = {
+    ...{ socketPath, runDirectory, backend, chunks, lockMemory, version: version() },
+    ...{ etherdPartitions: options.etherdPartitions, staticMinors: options.staticMinors },
+    etherdDirectory: options.etherdDirectory === NO_LINKS ? undefined : resolve(options.etherdDirectory),
+  };
+  const stop = new AbortController();
+  void stopping.then((signal) => {
+    logger.info(`${signal}: stopping`);
+    stop.abort();
+  });
+  do {
+    const now = { ...given, interfaces: file?.read() ?? options.interfaces };
+    const initiator = options.replace
+      ? await succeed(now, logger, failed, stop.signal)
+      : await Initiator.start(now, logger, failed);
+    if (initiator === undefined) break;
+    file?.watch(async (names) => initiator.setInterfaces(names), logger);
+    for (const obstacle of protectCode(options)) logger.warn(obstacle, { component: 'protection' });
+    logger.info('the initiator runs');
+    await Promise.race([stopping, initiator.handedOver]);
+    file?.close();
+    if (stop.signal.aborted) await initiator.stop();
+    else if (options.standBy) logger.info('stands by, to take the devices up again when the one that has them ends');
+  } while (options.standBy && (await vacancy(new RunDirectory(runDirectory), stop.signal)));
   logger.info('stopped');
 }
 

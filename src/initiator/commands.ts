@@ -17,6 +17,7 @@ import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
 import { transmissionFlags } from '../nbd/export.ts';
 import { closeFd } from '../system/unix-socket.ts';
 import { AllowList } from './allow-list.ts';
+import { Freezing } from './freezing.ts';
 import type { Loop } from './loop.ts';
 import type {
   AttachmentReport,
@@ -24,13 +25,14 @@ import type {
   Command,
   Failure,
   FailureCode,
+  FrozenConnection,
   ModifyRequest,
   OwnershipMode,
   Reply,
   WorkerMessage,
 } from './messages.ts';
 import { CONNECTIONS_MAX } from './memory.ts';
-import type { Listener } from './nbd-front.ts';
+import type { Connection, Listener } from './nbd-front.ts';
 import { statisticsOf, targetReport } from './reports.ts';
 
 /** A volume as the control side sees it. */
@@ -67,9 +69,12 @@ export class Commands implements EngineEvents {
   readonly #attachments = new Map<string, Attachment>();
   readonly #post: (message: WorkerMessage) => void;
   #loop: Loop | undefined;
+  #isListening: boolean;
 
-  constructor(post: (message: WorkerMessage) => void) {
+  /** @param isListening whether volumes have sockets of their own from the start */
+  constructor(post: (message: WorkerMessage) => void, isListening: boolean) {
     this.#post = post;
+    this.#isListening = isListening;
   }
 
   connect(loop: Loop): void {
@@ -98,8 +103,10 @@ export class Commands implements EngineEvents {
     const { attachId } = attachment;
     attachment.attachId = NO_ID;
     try {
-      attachment.listener = loop.front.listen(volume, attachment.request.socketPath);
+      attachment.listener = loop.front.add(volume, attachment.request.socketPath);
+      if (this.#isListening) loop.front.listen(attachment.listener);
     } catch (error) {
+      if (attachment.listener !== undefined) loop.front.shutdown(attachment.listener);
       this.#attachments.delete(volume.name);
       loop.engine.detach(volume, true, 0);
       this.#fail(attachId, failureOf(error));
@@ -141,12 +148,30 @@ export class Commands implements EngineEvents {
         this.#detach(loop, id, command.name, command.force, nowUs);
         return undefined;
       case 'serveKernel':
-        return this.#serveKernel(loop, command.name, command.fd, command.connection);
-      case 'hangUp': {
-        const connection = loop.front.connections.find((each) => each?.kernelId === command.connection);
-        if (connection !== undefined) loop.front.close(connection);
+        return this.#serveKernel(loop, command);
+      case 'hangUp':
+        for (const connection of connectionsOf(loop, [command.connection])) loop.front.close(connection);
         return { op: 'done' };
+      case 'freeze': {
+        const done = (frozen: readonly FrozenConnection[]): void =>
+          this.#post({ type: 'reply', id, reply: { op: 'frozen', frozen } });
+        const dueUs = nowUs + command.drainMs * 1_000;
+        loop.freezing = new Freezing(connectionsOf(loop, command.connections), dueUs, loop.engine, done);
+        return undefined;
       }
+      case 'thaw':
+        for (const connection of connectionsOf(loop, command.connections)) {
+          connection.session.thaw();
+          loop.front.receive(connection);
+        }
+        return { op: 'done' };
+      case 'letGo':
+        for (const connection of connectionsOf(loop, command.connections)) loop.front.letGo(connection);
+        return { op: 'done' };
+      case 'listen':
+        this.#isListening = true;
+        for (const { listener } of this.#attachments.values()) if (listener !== undefined) loop.front.listen(listener);
+        return { op: 'done' };
       case 'watchLinks':
         loop.watchLinks(command.fd);
         return { op: 'done' };
@@ -200,14 +225,15 @@ export class Commands implements EngineEvents {
     loop.engine.detach(volume, force, nowUs);
   }
 
-  #serveKernel(loop: Loop, name: string, fd: number, connection: number): Reply {
+  #serveKernel(loop: Loop, { name, fd, connection, inherited }: Extract<Command, { op: 'serveKernel' }>): Reply {
     const attachment = this.#attachments.get(name);
     if (attachment?.listener === undefined) {
       closeFd(fd);
       throw failure('not-found', `${name} is not attached`);
     }
-    const served = loop.front.serveKernel(attachment.listener, fd, connection);
+    const served = loop.front.serveKernel(attachment.listener, fd, connection, inherited?.unread);
     if (served === undefined) throw failure('busy', `there are ${String(CONNECTIONS_MAX)} NBD connections already`);
+    attachment.volume.writesDone += inherited?.unflushedWrites ?? 0;
     return { op: 'serving', flags: transmissionFlags(attachment.volume), payloadBytesMax: served.session.payloadBytesMax };
   }
 
@@ -293,6 +319,11 @@ function checkLimits(limits: Pick<AttachRequest, 'maxOutstanding' | 'deadSeconds
   if (!Number.isFinite(deadSeconds) || deadSeconds < 0) {
     throw failure('invalid', `deadSeconds is ${String(deadSeconds)}; give seconds, or 0 to hold I/O for ever`);
   }
+}
+
+/** Connections to the kernel, by their numbers, as far as they have not ended. */
+function connectionsOf(loop: Loop, ids: readonly number[]): Connection[] {
+  return loop.front.connections.filter((each) => each !== undefined && ids.includes(each.kernelId)) as Connection[];
 }
 
 /** Every MAC this node may send from: all of them hold a reservation together, or none does. */

@@ -110,6 +110,14 @@ export interface StatResponse {
   readonly counters: Statistics;
 }
 
+export interface HandOverRequestMessage {
+  readonly protocol: number;
+  readonly protocolMin: number;
+  readonly socketPath: string;
+  readonly known: readonly string[];
+  readonly ready: readonly string[];
+}
+
 export interface ErrorsRequest {
   readonly follow: boolean;
 }

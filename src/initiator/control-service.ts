@@ -15,6 +15,7 @@ import type {
   ErrorsRequest,
   EventMessage,
   GrowRequestMessage,
+  HandOverRequestMessage,
   InterfacesResponse,
   ListAttachmentsResponse,
   ListTargetsResponse,
@@ -36,6 +37,8 @@ export interface ControlServiceOptions {
   /** The allow list that the data path was started with. */
   readonly interfaces: readonly string[];
   readonly version: string;
+  /** Hands the devices over to another initiator. @throws RpcError */
+  readonly handOver: (request: HandOverRequestMessage) => Promise<void>;
 }
 
 /** Before a call's deadline: time for the answer to be made and to arrive. */
@@ -67,6 +70,10 @@ export class ControlService {
     Reserve: answering(async (request, context) => this.#reserve(request as ReserveRequestMessage, context)),
     SetInterfaces: answering(async (request) => this.setInterfaces((request as SetInterfacesRequest).patterns)),
     GetInterfaces: answering(async () => this.#getInterfaces()),
+    HandOver: answering(async (request) => {
+      await this.#options.handOver(request as HandOverRequestMessage);
+      return {};
+    }),
     Stat: answering(async () => this.#stat()),
     Errors: (request, context) => this.#errors(request as ErrorsRequest, context),
   };

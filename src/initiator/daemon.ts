@@ -1,133 +1,113 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logging/logger.ts';
+import { RpcClient } from '../rpc/client.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { loadService } from '../rpc/service.ts';
 import { listenUnix } from '../system/unix-socket.ts';
-import { AttachService } from './attach/attach-service.ts';
-import type { BackendChoice } from './attach/backend.ts';
-import { EtherdLinks } from './attach/etherd-links.ts';
-import { FuseBackend } from './attach/fuse.ts';
-import { NbdBackend } from './attach/nbd.ts';
-import { NbdSocketBackend } from './attach/nbd-socket.ts';
-import { chooseBackend } from './attach/choice.ts';
 import { CONTROL_PROTO, CONTROL_SERVICE } from './control-messages.ts';
 import { ControlService } from './control-service.ts';
-import { DataPath } from './data-path.ts';
-import { EventLog } from './event-log.ts';
-import { Quarantine } from './quarantine.ts';
-import { RunDirectory } from './run-directory.ts';
-
-export interface InitiatorOptions {
-  /** Unix socket of the control service. */
-  readonly socketPath: string;
-  readonly runDirectory: string;
-  /** Names or patterns; empty = no AoE traffic. */
-  readonly interfaces: readonly string[];
-  readonly backend: BackendChoice;
-  /** 64 KiB chunks of payload memory. */
-  readonly chunks: number;
-  /** Whether that memory is kept from being swapped out. */
-  readonly lockMemory: boolean;
-  /** Folder for links to devices under the names of the kernel's aoe driver; undefined = none. */
-  readonly etherdDirectory: string | undefined;
-  /** Whether partitions of devices are looked for, and have links too. */
-  readonly etherdPartitions: boolean;
-  /** Whether the index of a kernel's NBD device follows from its target's address. */
-  readonly staticMinors: boolean;
-  readonly version: string;
-}
+import type { Channel } from './hand-over/channel.ts';
+import { Giver } from './hand-over/giver.ts';
+import { takeOver } from './hand-over/taker.ts';
+import { Foundation, Works, type InitiatorOptions } from './works.ts';
 
 /** Who may open the control socket may attach and detach: its owner, root, only. */
 const SOCKET_MODE = 0o600;
 const BACKLOG = 64;
 /** How long an orderly stop waits for the devices that it takes away. */
 const STOP_MS = 10_000;
+/** An initiator that has handed over needs milliseconds to put its things away; one that has been stopped just now never does. */
+const SETTLE_MS = 3_000;
 
-/** Notices that say that something is wrong; the others tell of the ordinary course of things. */
-const WARNINGS = new Set([
-  'identity-mismatch',
-  'conflict',
-  'reserved',
-  'ata-error',
-  'aoe-error',
-  'size-changed',
-  'limit',
-  'protection',
-  'device-link',
-  'dead',
-]);
-
-/** What a running initiator consists of. */
-interface Parts {
-  readonly dataPath: DataPath;
-  readonly attachments: AttachService;
-  readonly control: ControlService;
-  readonly server: RpcServer;
-  readonly events: EventLog;
-  readonly nbd: NbdBackend;
-  readonly links: EtherdLinks;
-}
+type Failed = (error: Error) => void;
 
 /** The initiator: its data path, its control service, and what lies between. */
 export class Initiator {
-  readonly #logger: Logger;
-  readonly #socketPath: string;
-  readonly #parts: Parts;
+  /** Resolved when its devices have been handed over to another one, and nothing of this one is left. */
+  readonly handedOver: Promise<void>;
+  readonly #foundation: Foundation;
+  readonly #works: Works;
+  readonly #giver: Giver;
+  readonly #control: ControlService;
+  readonly #server: RpcServer;
+  #retire: () => void = () => undefined;
 
   /**
    * Starts everything; control calls are answered when this resolves.
    * @param failed called when the data path has ended by itself: nothing works any more
    * @throws SystemError EADDRINUSE when another initiator has the socket, DeviceError when the chosen backend can't be used here
    */
-  static async start(options: InitiatorOptions, logger: Logger, failed: (error: Error) => void): Promise<Initiator> {
-    const directory = new RunDirectory(options.runDirectory);
-    mkdirSync(dirname(options.socketPath), { recursive: true });
-    const events = new EventLog();
-    const notice = noticeTo(events, logger);
-    const nbd = new NbdBackend(directory.kernel, notice, options.staticMinors);
-    const fuse = new FuseBackend(directory.fuse, (name, text) => notice('dead', name, text), options.etherdPartitions);
-    const backends = [nbd, fuse, new NbdSocketBackend()];
-    const { backend, note } = await chooseBackend(backends, options.backend);
-    logger.info(note === '' ? `attach backend ${backend.name}` : note);
+  static async start(options: InitiatorOptions, logger: Logger, failed: Failed): Promise<Initiator> {
+    const foundation = await Foundation.lay(options, logger);
     // The socket comes first: it is what keeps a second initiator from touching anything of the first one's.
-    const fd = listenUnix(options.socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
-    await directory.lock();
-    const quarantine = new Quarantine(directory.used);
-    quarantine.begin();
-    for (const each of backends) for (const done of await each.removeLeftovers()) logger.warn(done);
-    const dataPath = new DataPath(options, {
-      ...{ notice, failed },
-      kernelGone: (connection, goodbye) => nbd.kernelGone(connection, goodbye),
-      linkDead: (index) => nbd.linkDead(index),
-    });
-    nbd.use(dataPath);
-    const socketPath = (name: string): string => directory.nbdSocket(name);
-    const links = new EtherdLinks({
-      ...{ folder: options.etherdDirectory, records: directory.etherd, partitions: options.etherdPartitions },
-      notice: (name, text) => notice('device-link', name, text),
-    });
-    const attachments = new AttachService({
-      ...{ dataPath, backends, defaultBackend: options.backend, socketPath, links, notice, quarantine },
-    });
-    attachments.takeUpSurvivors();
-    links.removeStale();
-    const control = new ControlService({ ...options, dataPath, attachments, events });
-    const server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), control.handlers);
-    await server.serve(fd);
-    logger.info(`control service on ${options.socketPath}`);
-    return new Initiator(options.socketPath, { dataPath, attachments, control, server, events, nbd, links }, logger);
+    const control = listenUnix(options.socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
+    await foundation.directory.lock();
+    await foundation.removeLeftovers();
+    const works = new Works(foundation, true, failed);
+    await works.settle();
+    const initiator = new Initiator(foundation, works, control);
+    await initiator.#serve(control);
+    return initiator;
   }
 
-  private constructor(socketPath: string, parts: Parts, logger: Logger) {
-    this.#socketPath = socketPath;
-    this.#parts = parts;
-    this.#logger = logger;
+  /**
+   * Takes the devices over from another initiator of the same run directory, while both run and the devices are in use.
+   * @throws RpcError, Error: why that could not be done; then nothing has changed
+   */
+  static async replace(options: InitiatorOptions, logger: Logger, failed: Failed): Promise<Initiator> {
+    const foundation = await Foundation.lay(options, logger);
+    const { directory, nbd } = foundation;
+    const known = nbd.expect();
+    // Live connections need nothing of the kernel; the next crash would.
+    const obstacle = known.length === 0 ? undefined : await nbd.unavailable();
+    if (obstacle !== undefined) throw new Error(`this one can't serve devices of the kernel: ${obstacle}`);
+    const works = new Works(foundation, false, failed);
+    const running = new RpcClient(loadService(CONTROL_PROTO, CONTROL_SERVICE), options.socketPath);
+    try {
+      const { dataPath } = works;
+      const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver }, known);
+      directory.inheritLock(taken.lock);
+      logger.info(`took over from the initiator that ran before; its devices stood still for ${taken.stillMs.toFixed(0)} ms`);
+      const settled = taken.ended
+        .then(async () => {
+          nbd.takenOver();
+          foundation.quarantine.begin();
+          await works.settle();
+        })
+        .catch((error: unknown) => failed(error as Error));
+      await Promise.race([settled, sleep(SETTLE_MS, undefined, { ref: false })]);
+      const initiator = new Initiator(foundation, works, taken.control);
+      await initiator.#serve(taken.control);
+      return initiator;
+    } catch (error) {
+      await works.end();
+      throw error;
+    } finally {
+      running.close();
+    }
+  }
+
+  private constructor(foundation: Foundation, works: Works, control: number) {
+    const { options, directory, nbd, events } = foundation;
+    const { dataPath, attachments } = works;
+    this.#foundation = foundation;
+    this.#works = works;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.handedOver = promise;
+    this.#retire = resolve;
+    this.#giver = new Giver({
+      ...{ dataPath, attachments, nbd, control, lock: directory.lockDescriptor },
+      given: (channel) => void this.#given(channel),
+    });
+    const handOver = this.#giver.give.bind(this.#giver);
+    this.#control = new ControlService({ ...options, dataPath, attachments, events, handOver });
+    this.#server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), this.#control.handlers);
   }
 
   /** Replaces the allow list. @throws DataPathError `invalid` when a pattern can't be a name */
   async setInterfaces(patterns: readonly string[]): Promise<void> {
-    await this.#parts.control.setInterfaces(patterns);
+    await this.#control.setInterfaces(patterns);
   }
 
   /**
@@ -135,25 +115,30 @@ export class Initiator {
    * in use fail from then on. The log names them.
    */
   async stop(): Promise<void> {
-    const { server, attachments, dataPath, events, nbd, links } = this.#parts;
-    rmSync(this.#socketPath, { force: true });
+    if (await this.#giver.end()) return this.handedOver;
+    const { options, events, logger, directory } = this.#foundation;
+    rmSync(options.socketPath, { force: true });
     events.close();
-    await server.stop();
-    for (const left of await attachments.detachUnused(AbortSignal.timeout(STOP_MS))) {
-      this.#logger.warn(left);
-    }
-    links.stop();
-    nbd.stop();
-    await dataPath.stop();
+    await this.#server.stop();
+    for (const left of await this.#works.attachments.detachUnused(AbortSignal.timeout(STOP_MS))) logger.warn(left);
+    await this.#works.end();
+    directory.leave();
   }
-}
 
-/** Where the data path's notices go: to those who follow the events, and to the log. */
-function noticeTo(events: EventLog, logger: Logger): (kind: string, target: string, text: string) => void {
-  return (kind, target, text) => {
-    events.add(kind, target, text);
-    const fields = { component: kind, ...(target === '' ? {} : { target }) };
-    if (WARNINGS.has(kind)) logger.warn(text, fields);
-    else logger.info(text, fields);
-  };
+  async #serve(control: number): Promise<void> {
+    await this.#server.serve(control);
+    this.#foundation.logger.info(`control service on ${this.#foundation.options.socketPath}`);
+  }
+
+  /** Ends everything that the new owner of the devices waits for, and then the rest. */
+  async #given(channel: Channel): Promise<void> {
+    const { events, logger, directory } = this.#foundation;
+    logger.info('the devices have been handed over to another initiator');
+    await this.#works.end();
+    directory.leave();
+    channel.close();
+    events.close();
+    await this.#server.stop();
+    this.#retire();
+  }
 }

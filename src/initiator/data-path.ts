@@ -36,6 +36,8 @@ export interface DataPathOptions {
   readonly chunks: number;
   /** Whether that memory is kept from being swapped out. */
   readonly lockMemory: boolean;
+  /** Whether volumes have sockets of their own from the start, as they have unless told otherwise, or only from `listen` on. */
+  readonly listening?: boolean;
 }
 
 /** Payload memory unless told otherwise: 64 MiB, of which only what is used takes up physical memory. */
@@ -58,6 +60,7 @@ export class DataPath {
       interfaces: options.interfaces,
       chunks: options.chunks,
       lockMemory: options.lockMemory,
+      listening: options.listening ?? true,
     };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
     this.#worker.on('message', (message: WorkerMessage) => this.#received(message));

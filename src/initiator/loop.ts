@@ -10,6 +10,7 @@ import type { EventFd } from '../system/eventfd.ts';
 import { NbdLinkMonitor } from '../system/nbd-control.ts';
 import { closeFd } from '../system/unix-socket.ts';
 import { nowUs } from '../time/clock.ts';
+import type { Freezing } from './freezing.ts';
 import { Interfaces, type PortWatcher } from './interfaces.ts';
 import { mapDataPathMemory, type DataPathMemory } from './memory.ts';
 import { NbdFront, NOT_KERNEL, type Connection, type FrontWatcher, type Listener } from './nbd-front.ts';
@@ -58,6 +59,8 @@ export class Loop implements PortWatcher, FrontWatcher {
   readonly chunks: ChunkPool;
   stopped = false;
   turns = 0;
+  /** Connections that are being brought to a stop. */
+  freezing: Freezing | undefined;
   readonly #source: CommandSource;
   readonly #control: EventFd;
   readonly #epoll = new Epoll(EVENTS_MAX);
@@ -106,6 +109,7 @@ export class Loop implements PortWatcher, FrontWatcher {
       if (!this.#flushPorts()) break;
     }
     this.#sendReplies();
+    this.freezing?.check(this.#nowUs);
   }
 
   close(): void {
@@ -125,12 +129,12 @@ export class Loop implements PortWatcher, FrontWatcher {
     this.#epoll.remove(driver.fd);
   }
 
-  listening(listener: Listener): void {
-    this.#epoll.add(listener.fd, EPOLLIN, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
+  listening(listener: Listener, fd: number): void {
+    this.#epoll.add(fd, EPOLLIN, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
   }
 
-  unlistening(listener: Listener): void {
-    this.#epoll.remove(listener.fd);
+  unlistening(fd: number): void {
+    this.#epoll.remove(fd);
   }
 
   connected(connection: Connection): void {
@@ -160,7 +164,7 @@ export class Loop implements PortWatcher, FrontWatcher {
   }
 
   #waitMs(): number {
-    const dueUs = Math.min(this.engine.nextUs(this.#nowUs), this.#nextRetryUs());
+    const dueUs = Math.min(this.engine.nextUs(this.#nowUs), this.#nextRetryUs(), this.freezing?.dueUs ?? Infinity);
     if (dueUs === Infinity) return WAIT_MS_MAX;
     const waitUs = dueUs - nowUs();
     return waitUs <= 0 ? 0 : Math.min(Math.ceil(waitUs / 1000), WAIT_MS_MAX);

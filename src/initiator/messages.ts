@@ -34,7 +34,24 @@ export type Command =
    * Serves an attached volume to the kernel, over a connected socket that becomes the data path's own. `connection` is a new number,
    * by which its end is told.
    */
-  | { readonly op: 'serveKernel'; readonly name: string; readonly fd: number; readonly connection: number }
+  | {
+      readonly op: 'serveKernel';
+      readonly name: string;
+      readonly fd: number;
+      readonly connection: number;
+      /** Of a connection that another process has served until now. It is frozen, to begin with. */
+      readonly inherited?: Inherited;
+    }
+  /**
+   * Takes no further request over connections to the kernel, and answers, after at most `drainMs`, with those of which nothing is
+   * under way any more. Nothing happens on any of them until it is thawed or let go.
+   */
+  | { readonly op: 'freeze'; readonly connections: readonly number[]; readonly drainMs: number }
+  | { readonly op: 'thaw'; readonly connections: readonly number[] }
+  /** Closes the data path's own ends of connections, which another process goes on with: the kernel sees nothing of that. */
+  | { readonly op: 'letGo'; readonly connections: readonly number[] }
+  /** Opens the volumes' sockets, where the data path was started without. */
+  | { readonly op: 'listen' }
   /** Ends such a connection; well when it has ended already. */
   | { readonly op: 'hangUp'; readonly connection: number }
   /** Tells of NBD devices whose socket has died: `fd` as NbdControl.openMonitor makes it. */
@@ -71,6 +88,23 @@ export interface ModifyRequest {
   readonly deadSeconds: number;
   readonly maxOutstanding: number;
   readonly interfaces: readonly string[] | undefined;
+}
+
+/** What a process must know that goes on with a connection of another one's. */
+export interface Inherited {
+  /** What has been received and not been looked at. */
+  readonly unread: Uint8Array;
+  /** Writes acknowledged since the last flush. */
+  readonly unflushedWrites: number;
+}
+
+/** A connection to the kernel that has been brought to a stop. */
+export interface FrozenConnection extends Inherited {
+  readonly connection: number;
+  /** A copy of its descriptor, to be closed by whoever asked. */
+  readonly fd: number;
+  /** How long a copy of a write may still be on its way: no request may be taken before. */
+  readonly quietMs: number;
 }
 
 /** Reasons that a caller can act on; each maps to one gRPC status. */
@@ -165,6 +199,7 @@ export type Reply =
   /** `flags`: what the volume can do, as NBD's transmission flags; `payloadBytesMax`: the largest read or write that it takes. */
   | { readonly op: 'serving'; readonly flags: number; readonly payloadBytesMax: number }
   | { readonly op: 'size'; readonly sectors: number }
+  | { readonly op: 'frozen'; readonly frozen: readonly FrozenConnection[] }
   | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
   /** `error`: AoE error code of the answer, 0 when it did what was asked; `string` is what stands on the target now. */
   | { readonly op: 'config'; readonly error: number; readonly string: Uint8Array }
@@ -198,4 +233,6 @@ export interface WorkerOptions {
   /** 64 KiB chunks for the data of requests, over all volumes. */
   readonly chunks: number;
   readonly lockMemory: boolean;
+  /** Whether volumes have sockets of their own from the start, or only from the command `listen` on. */
+  readonly listening: boolean;
 }

@@ -27,8 +27,8 @@ const RECEIVES_PER_TURN = 4;
 
 /** Where the loop hears of descriptors to watch. */
 export interface FrontWatcher {
-  listening(listener: Listener): void;
-  unlistening(listener: Listener): void;
+  listening(listener: Listener, fd: number): void;
+  unlistening(fd: number): void;
   connected(connection: Connection): void;
   disconnected(connection: Connection): void;
   /** What to watch the connection for has changed. */
@@ -40,15 +40,15 @@ export interface FrontWatcher {
 export class Listener implements ExportDirectory {
   readonly volume: Volume;
   readonly path: string;
-  readonly fd: number;
   readonly slot: number;
+  /** Undefined before it listens: only the kernel is served then. */
+  fd: number | undefined;
   connections = 0;
 
   constructor(volume: Volume, path: string, slot: number) {
     this.volume = volume;
     this.path = path;
     this.slot = slot;
-    this.fd = listenUnix(path, { backlog: BACKLOG, mode: SOCKET_MODE });
   }
 
   find(name: string): BlockDevice | undefined {
@@ -104,22 +104,30 @@ export class NbdFront {
     this.#stream = new StreamIo(memory.arena, memory.stream, STREAM_RANGES_MAX);
   }
 
-  /** Serves a volume at `path`. Throws SystemError. */
-  listen(volume: Volume, path: string): Listener {
+  /** Serves a volume, which will have a socket at `path`. */
+  add(volume: Volume, path: string): Listener {
     let slot = this.listeners.indexOf(undefined);
     if (slot < 0) slot = this.listeners.length;
     const listener = new Listener(volume, path, slot);
     this.listeners[slot] = listener;
-    this.#watcher.listening(listener);
     return listener;
+  }
+
+  /** Listens at the volume's path, if it does not yet. Throws SystemError. */
+  listen(listener: Listener): void {
+    if (listener.fd !== undefined) return;
+    listener.fd = listenUnix(listener.path, { backlog: BACKLOG, mode: SOCKET_MODE });
+    this.#watcher.listening(listener, listener.fd);
   }
 
   /** Refuses new connections and requests; the connections end when what they asked for is answered. */
   shutdown(listener: Listener): void {
     if (this.listeners[listener.slot] !== listener) return;
-    this.#watcher.unlistening(listener);
-    closeFd(listener.fd);
-    rmSync(listener.path, { force: true });
+    if (listener.fd !== undefined) {
+      this.#watcher.unlistening(listener.fd);
+      closeFd(listener.fd);
+      rmSync(listener.path, { force: true });
+    }
     this.listeners[listener.slot] = undefined;
     for (const connection of this.connections) {
       if (connection?.listener !== listener) continue;
@@ -131,7 +139,7 @@ export class NbdFront {
   /** Takes the connections that wait at a listener. */
   accept(listener: Listener): void {
     for (;;) {
-      const fd = acceptUnix(listener.fd);
+      const fd = listener.fd === undefined ? -EAGAIN : acceptUnix(listener.fd);
       if (fd < 0) return;
       const slot = this.#freeSlot();
       if (slot < 0) {
@@ -151,11 +159,12 @@ export class NbdFront {
   /**
    * Serves the kernel over a socket whose other end it will be given: it speaks without negotiation. The descriptor is ours from now on.
    * What it asked for over a connection before has been abandoned, and it asks for all of that again.
+   * @param unread of a connection that another process has served: what it has received and not looked at; it goes on when thawed
    * @returns undefined, and the descriptor is closed, when there are too many connections
    */
-  serveKernel(listener: Listener, fd: number, kernelId: number): Connection | undefined {
+  serveKernel(listener: Listener, fd: number, kernelId: number, unread?: Uint8Array): Connection | undefined {
     const slot = this.#freeSlot();
-    if (slot >= 0) return this.#connect(listener, fd, slot, kernelId);
+    if (slot >= 0) return this.#connect(listener, fd, slot, kernelId, unread);
     closeFd(fd);
     return undefined;
   }
@@ -211,17 +220,22 @@ export class NbdFront {
   /** Ends a connection; what the engine still has of it comes back later. */
   close(connection: Connection): void {
     if (connection.closed) return;
-    connection.closed = true;
-    this.#watcher.disconnected(connection);
     // The kernel must see the end even if somebody had a copy of the descriptor.
     if (connection.kernelId !== NOT_KERNEL) hangUp(connection.fd);
+    this.letGo(connection);
+  }
+
+  /** Serves a connection no longer, which another process goes on with: its peer sees nothing of that. */
+  letGo(connection: Connection): void {
+    connection.closed = true;
+    this.#watcher.disconnected(connection);
     closeFd(connection.fd);
     connection.session.peerClosed();
     connection.listener.connections--;
     this.connections[connection.slot] = undefined;
   }
 
-  #connect(listener: Listener, fd: number, slot: number, kernelId: number): Connection {
+  #connect(listener: Listener, fd: number, slot: number, kernelId: number, unread?: Uint8Array): Connection {
     setSendBuffer(fd, SEND_BUFFER_BYTES);
     const { arena, stagings } = this.#memory;
     const session = new NbdSession({
@@ -230,6 +244,7 @@ export class NbdFront {
       requests: this.#requests,
       stagingOffset: stagings[slot],
       ...(kernelId === NOT_KERNEL ? { directory: listener } : { device: listener.volume }),
+      ...(unread === undefined ? {} : { unread }),
       chunksMax: Math.ceil(this.#chunks.capacity / SHARE_OF_CHUNKS),
       counters: this.counters,
       log: (event) => {

@@ -31,7 +31,10 @@ export class Quarantine {
 
   /** Resolves when a volume may be used. @throws the signal's reason */
   async end(signal: AbortSignal): Promise<void> {
-    await this.#begun;
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (!signal.aborted) await Promise.race([this.#begun, over]);
+    signal.throwIfAborted();
     const restMs = Math.ceil(this.#endMs - performance.now());
     if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => undefined);
     signal.throwIfAborted();

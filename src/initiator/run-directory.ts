@@ -16,6 +16,7 @@ const LOCK_MS = 3_000;
 /** Where a daemon keeps sockets and mount points. Holds nothing that must survive a reboot: best on a tmpfs. */
 export class RunDirectory {
   readonly path: string;
+  #lock: number | undefined;
 
   /**
    * Makes it, for its owner only.
@@ -47,17 +48,56 @@ export class RunDirectory {
    * @throws Error when another one has it
    */
   async lock(): Promise<void> {
-    const fd = openSync(join(this.path, 'lock'), 'a', LOCK_MODE);
-    if (await waitUntil(() => lockExclusively(fd) === 0, LOCK_MS)) return;
-    closeSync(fd);
+    if (await waitUntil(() => this.tryLock(), LOCK_MS)) return;
     throw new Error(
-      `the run directory ${this.path} belongs to another initiator that runs; stop that one, or name another with --run-directory`,
+      `the run directory ${this.path} belongs to another initiator that runs; stop that one, or name another with ` +
+        `--run-directory; to go on with its devices while they are in use, start this one with --replace`,
     );
   }
 
   /** A file that is there when a volume has ever been used. */
   get used(): string {
     return join(this.path, 'used');
+  }
+
+  /** The same without waiting: whether it is ours now. */
+  tryLock(): boolean {
+    const fd = openSync(join(this.path, 'lock'), 'a', LOCK_MODE);
+    if (lockExclusively(fd) === 0) {
+      this.#lock = fd;
+      return true;
+    }
+    closeSync(fd);
+    return false;
+  }
+
+  /** Whether no initiator has it now. */
+  isFree(): boolean {
+    const isFree = this.tryLock();
+    this.leave();
+    return isFree;
+  }
+
+  /** The lock comes from the initiator that had it: it is one and the same, and was not free in between. */
+  inheritLock(fd: number): void {
+    this.#lock = fd;
+  }
+
+  /** The descriptor that holds the lock. */
+  get lockDescriptor(): number {
+    if (this.#lock === undefined) throw new Error(`the run directory ${this.path} is not locked`);
+    return this.#lock;
+  }
+
+  /** Holds the lock no longer, and has nothing to do with the directory any more. */
+  leave(): void {
+    if (this.#lock !== undefined) closeSync(this.#lock);
+    this.#lock = undefined;
+  }
+
+  /** Where one that is to go on with the devices listens for them. */
+  get handOver(): string {
+    return join(this.path, 'hand-over.sock');
   }
 
   /** The unix socket of a volume's NBD server. */

@@ -11,7 +11,7 @@ import { nowUs } from '../time/clock.ts';
 const port = parentPort;
 if (port === null) throw new Error('this module runs as a worker thread only');
 const options = workerData as WorkerOptions;
-const commands = new Commands((message: WorkerMessage) => port.postMessage(message));
+const commands = new Commands((message: WorkerMessage) => port.postMessage(message), options.listening);
 const loop = new Loop(options, new EventFd(options.eventFd), commands, {
   takeCommands: (now) => {
     for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {

@@ -19,6 +19,18 @@ export class ReceiveWindow {
     this.start = base;
   }
 
+  /** Starts with bytes that somebody else has received, at most the window's capacity. */
+  preload(bytes: Uint8Array): void {
+    this.arena.bytes.set(bytes, this.#base);
+    this.start = this.#base;
+    this.length = bytes.length;
+  }
+
+  /** A copy of what is unread. */
+  unread(): Uint8Array {
+    return this.arena.bytes.slice(this.start, this.start + this.length);
+  }
+
   /** Marks the first `bytes` unread bytes as read. */
   skip(bytes: number): void {
     this.start += bytes;

@@ -27,6 +27,8 @@ export interface NbdSessionOptions {
   readonly directory?: ExportDirectory;
   /** Starts in the transmission phase with this device: for a socket whose other end is the kernel. */
   readonly device?: BlockDevice;
+  /** What another process has received of this connection and not taken as requests: at most RECEIVE_BYTES. The session starts frozen. */
+  readonly unread?: Uint8Array;
   readonly readOnly?: boolean;
   /** Chunks that this session may hold at once; the whole pool unless given. Bounds the largest read or write, too. */
   readonly chunksMax?: number;
@@ -68,6 +70,9 @@ export class NbdSession {
     if (options.device !== undefined) this.#phase = this.#transmission = this.#transmissionWith(options.device);
     else if (options.directory !== undefined) this.#phase = this.#negotiation = this.#negotiationWith(options.directory);
     else throw new Error('an NBD session needs a directory to choose from, or a device to serve at once');
+    if (options.unread === undefined) return;
+    this.#input.preload(options.unread);
+    this.freeze();
   }
 
   get state(): NbdSessionState {
@@ -93,6 +98,11 @@ export class NbdSession {
   /** A request waits for chunks, requests or room for its reply. */
   get paused(): boolean {
     return this.#transmission?.paused ?? false;
+  }
+
+  /** Frozen, and all that was taken before has been answered to the last byte. */
+  get drained(): boolean {
+    return !this.#closed && (this.#transmission?.drained ?? false);
   }
 
   /** Requests not yet answered to the last byte. The device may still answer to a closed session until this is 0. */
@@ -133,6 +143,21 @@ export class NbdSession {
     if (this.#closed) return;
     this.#phase.transmitted(bytes);
     this.#enterTransmission();
+  }
+
+  /** Takes no further request, once in the transmission phase; what was begun goes on. */
+  freeze(): void {
+    this.#transmission?.freeze();
+  }
+
+  /** Goes on; call `fillReceive` then. */
+  thaw(): void {
+    this.#transmission?.thaw();
+  }
+
+  /** A copy of the bytes that have been received and not been looked at. */
+  unread(): Uint8Array {
+    return this.#input.unread();
   }
 
   /** The volume is being detached: new requests are refused with ESHUTDOWN, and when the old ones are answered the session is `finished`. */

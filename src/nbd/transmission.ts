@@ -60,6 +60,7 @@ export class Transmission implements Phase, RequestOwner {
 
   #state: PhaseState = 'open';
   #paused = false;
+  #frozen = false;
   #shuttingDown = false;
   #closed = false;
   /** Requests that the device has. */
@@ -94,6 +95,11 @@ export class Transmission implements Phase, RequestOwner {
     return this.#paused;
   }
 
+  /** Frozen, and everything that was taken before is answered to the last byte: nothing but the unread input is left. */
+  get drained(): boolean {
+    return this.#frozen && this.#state === 'open' && this.inFlight === 0;
+  }
+
   /** Requests taken and not yet answered to the last byte. */
   get inFlight(): number {
     return this.#submitted + this.#replies.length + (this.#payload.active ? 1 : 0);
@@ -108,6 +114,7 @@ export class Transmission implements Phase, RequestOwner {
     const payload = this.#payload;
     if (payload.active && (!payload.offer(vector) || vector.full)) return;
     const discarding = payload.active && payload.request === undefined;
+    if (this.#frozen && !discarding) return;
     this.#input.offer(vector, discarding ? limits.RECEIVE_BYTES : this.#receiveAheadBytes);
   }
 
@@ -133,6 +140,15 @@ export class Transmission implements Phase, RequestOwner {
     else this.#reply(request);
   }
 
+  /** Takes no further request: only the rest of one whose payload is coming in. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+  }
+
   shutdown(): void {
     this.#shuttingDown = true;
     const request = this.#payload.request;
@@ -153,7 +169,8 @@ export class Transmission implements Phase, RequestOwner {
 
   /** Takes one step through the input; false when it needs more bytes, or resources, or is at its end. */
   #takeNext(): boolean {
-    return this.#payload.active ? this.#takePayload(this.#payload) : this.#takeHeader();
+    if (this.#payload.active) return this.#takePayload(this.#payload);
+    return !this.#frozen && this.#takeHeader();
   }
 
   #takePayload(payload: IncomingPayload): boolean {

@@ -32,14 +32,14 @@ const IOVEC = MSGHDR_BYTES;
 const CONTROL = IOVEC + IOVEC_BYTES;
 
 /**
- * Sends copies of `descriptors` (1 to SCM_MAX_FD) together with `payload` (at least one byte: a stream carries descriptors only
- * on data). The caller's descriptors stay open. Returns the number of payload bytes sent; the descriptors went with the first.
+ * Sends `payload` (at least one byte: a stream carries descriptors only on data) and copies of `descriptors` (at most SCM_MAX_FD).
+ * The caller's descriptors stay open. Returns the number of payload bytes sent; the descriptors went with the first.
  * Throws SystemError (EAGAIN when the socket's buffer is full).
  */
 export function sendDescriptors(fd: number, descriptors: readonly number[], payload: Uint8Array): number {
   const attempt = `send ${descriptors.length} descriptors over socket ${fd}`;
-  if (payload.length === 0 || descriptors.length === 0 || descriptors.length > SCM_MAX_FD) {
-    const advice = `send 1 to ${SCM_MAX_FD} descriptors with at least one byte of payload`;
+  if (payload.length === 0 || descriptors.length > SCM_MAX_FD) {
+    const advice = `send at most ${SCM_MAX_FD} descriptors with at least one byte of payload`;
     throw new SystemError({ attempt, syscall: 'sendmsg', errno: EINVAL, advice });
   }
   const message = new RightsMessage(payload.length, descriptors.length);
@@ -96,6 +96,10 @@ class RightsMessage {
   }
 
   setDescriptors(descriptors: readonly number[]): void {
+    if (descriptors.length === 0) {
+      this.#store64(MSGHDR_CONTROLLEN, 0);
+      return;
+    }
     this.#store64(CONTROL + CMSGHDR_LEN, CMSGHDR_BYTES + descriptors.length * DESCRIPTOR_BYTES);
     this.bytes.writeInt32LE(SOL_SOCKET, CONTROL + CMSGHDR_LEVEL);
     this.bytes.writeInt32LE(SCM_RIGHTS, CONTROL + CMSGHDR_TYPE);

@@ -1,6 +1,16 @@
 import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { AF_UNIX, LOCK_EX, LOCK_NB, SHUT_RDWR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './constants.ts';
+import {
+  AF_UNIX,
+  F_DUPFD_CLOEXEC,
+  LOCK_EX,
+  LOCK_NB,
+  SHUT_RDWR,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from './constants.ts';
 import { EADDRINUSE, EAGAIN, ECONNREFUSED, EEXIST, ENOENT, SystemError, errnoName } from './errno.ts';
 import {
   accept4,
@@ -8,6 +18,7 @@ import {
   chmod,
   close,
   connect,
+  fcntl,
   flock,
   lastErrno,
   listen,
@@ -19,7 +30,8 @@ import {
 } from './libc.ts';
 import { pathAddress } from './unix-address.ts';
 
-const STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
+const STREAM = SOCK_STREAM | FLAGS;
 /** How long to wait for another process that is setting up a socket in the same directory: it needs well under a millisecond. */
 const SETUP_TRIES_MAX = 100;
 const SETUP_RETRY_MS = 10;
@@ -29,10 +41,14 @@ export interface ListenOptions {
   readonly backlog: number;
   /** Permissions of the socket file; who may write to it may connect. */
   readonly mode: number;
+  readonly kind?: SocketKind;
 }
 
+/** A stream of bytes, as it is unless told otherwise, or one of messages that arrive whole and in order. */
+export type SocketKind = 'stream' | 'messages';
+
 /**
- * Listens on a unix stream socket at `path` and returns its non-blocking descriptor. A socket file that nobody serves is
+ * Listens on a unix socket at `path` and returns its non-blocking descriptor. A socket file that nobody serves is
  * replaced. Throws SystemError: EADDRINUSE when a live server answers there, EEXIST when something else than a socket is there.
  *
  * A lock on the directory makes look, replace and listen one step: of two processes started together, one wins and the other
@@ -44,7 +60,7 @@ export function listenUnix(path: string, options: ListenOptions): number {
   const directory = lockDirectory(dirname(path), attempt);
   try {
     makeRoom(path, attempt);
-    const fd = orThrow(socket(AF_UNIX, STREAM, 0), 'socket', attempt);
+    const fd = orThrow(socket(AF_UNIX, typeOf(options.kind), 0), 'socket', attempt);
     try {
       orThrow(bindSocket(fd, address, address.length), 'bind', attempt, {
         EACCES: 'give this user write permission on the directory',
@@ -69,10 +85,10 @@ export function acceptUnix(listener: number): number {
 }
 
 /** Connects to the server at `path` and returns a non-blocking descriptor. Throws SystemError. */
-export function connectUnix(path: string): number {
+export function connectUnix(path: string, kind?: SocketKind): number {
   const attempt = `connect to unix socket ${path}`;
   const address = pathAddress(path, attempt);
-  const fd = orThrow(socket(AF_UNIX, STREAM, 0), 'socket', attempt);
+  const fd = orThrow(socket(AF_UNIX, typeOf(kind), 0), 'socket', attempt);
   if (connect(fd, address, address.length) === 0) return fd;
   const errno = lastErrno();
   close(fd);
@@ -101,9 +117,18 @@ export function hangUp(fd: number): void {
   shutdown(fd, SHUT_RDWR);
 }
 
+/** Another descriptor of the same socket. Throws SystemError (EMFILE). */
+export function duplicate(fd: number): number {
+  return orThrow(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `duplicate descriptor ${fd}`);
+}
+
 /** Closes a descriptor. Closing one twice is a bug that can hit somebody else's: throws SystemError EBADF. */
 export function closeFd(fd: number): void {
   orThrow(close(fd), 'close', `close descriptor ${fd}`);
+}
+
+function typeOf(kind: SocketKind | undefined): number {
+  return kind === 'messages' ? SOCK_SEQPACKET | FLAGS : STREAM;
 }
 
 /** Removes a stale socket file. Throws when the path is taken. */

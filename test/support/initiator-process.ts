@@ -159,7 +159,7 @@ export async function withInitiators(run: (given: InitiatorLaboratory) => Promis
     // Those in use go when their last user has. Afterwards their files have no path, and their numbers may be others' devices.
     for (const device of loopDevicesOf(lab.folder)) spawnSync('losetup', ['--detach', device]);
     // With one of them, copies of it in other places go.
-    for (const path of mountsBelow(lab.folder)) if (isMountPoint(path)) execFileSync('umount', ['--lazy', path]);
+    for (const path of mountsBelow(lab.folder)) if (isMountPoint(path)) spawnSync('umount', ['--lazy', path]);
     await lab.close();
   }
 }

@@ -47,9 +47,24 @@ export class KernelNbd {
   }
 
   /** Starts the initiator, or the next one with the same run directory; returns when it serves. */
-  async start(words: readonly string[] = BY_KERNEL): Promise<InitiatorProcess> {
-    this.#initiator = await this.launch('i', words).ready();
-    return this.#initiator;
+  async start(words: readonly string[] = BY_KERNEL, launcher: readonly string[] = []): Promise<InitiatorProcess> {
+    return this.becomes(this.launch('i', words, launcher));
+  }
+
+  /** Starts one that goes on with the devices of the one that runs; returns when it serves. */
+  async replace(words: readonly string[] = []): Promise<InitiatorProcess> {
+    return this.becomes(this.launchReplacement([], [...BY_KERNEL, ...words]));
+  }
+
+  /** Starts one that may not come so far. */
+  launchReplacement(launcher: readonly string[] = [], words: readonly string[] = BY_KERNEL): InitiatorProcess {
+    return this.launch('i', [...words, '--replace'], launcher);
+  }
+
+  /** This one serves, from when this resolves. */
+  async becomes(initiator: InitiatorProcess): Promise<InitiatorProcess> {
+    this.#initiator = await initiator.ready();
+    return initiator;
   }
 
   /** Starts an initiator that may not come so far. */

@@ -47,10 +47,9 @@ test('receiveDescriptors() closes everything and says so when more came than it 
   closeFd(theirs);
 });
 
-test('sendDescriptors() refuses when there is no payload, no descriptor, or too many', () => {
+test('sendDescriptors() refuses when there is no payload, or too many descriptors', () => {
   const [ours, theirs] = socketPair();
   expect(() => sendDescriptors(ours, [ours], Buffer.alloc(0))).toThrow(/EINVAL .*at least one byte/);
-  expect(() => sendDescriptors(ours, [], Buffer.from('x'))).toThrow(/EINVAL/);
   expect(() => sendDescriptors(ours, new Array<number>(SCM_MAX_FD + 1).fill(ours), Buffer.from('x'))).toThrow(/EINVAL/);
   for (const fd of [ours, theirs]) closeFd(fd);
 });

@@ -25,6 +25,8 @@ import {
   type ServedVolume,
 } from './backend.ts';
 import { chooseBackend } from './choice.ts';
+import { Gate } from './gate.ts';
+import { Openings } from './openings.ts';
 import { Revival } from './revival.ts';
 
 /** What a backend makes elsewhere (a socket) is no device. */
@@ -63,13 +65,14 @@ interface Attached {
 export class AttachService {
   readonly #options: AttachServiceOptions;
   readonly #lock = new KeyedLock();
+  readonly #gate = new Gate();
   readonly #attached = new Map<string, Attached>();
-  /** Attaches that still wait for their target, to be ended by a detach. */
-  readonly #waiting = new Map<string, AbortController>();
+  readonly #openings: Openings;
   readonly #revival: Revival;
 
   constructor(options: AttachServiceOptions) {
     this.#options = options;
+    this.#openings = new Openings(options.dataPath, options.quarantine);
     this.#revival = new Revival(options.dataPath, options.notice);
   }
 
@@ -79,15 +82,37 @@ export class AttachService {
       for (const survivor of backend.lasting?.survivors() ?? []) {
         const { volume, device } = survivor;
         this.#attached.set(volume.name, { backend, volume, device });
-        this.#link(volume.name, device);
         if (backend.lasting !== undefined) this.#revival.begin(survivor, backend.lasting);
-        this.#options.notice(
-          'nbd',
-          volume.name,
-          `${device} of ${volume.name} was left by an earlier initiator and is taken up again`,
-        );
       }
     }
+  }
+
+  /** Links the devices that have been taken up, and says so: they are surely ours now. */
+  announceSurvivors(): void {
+    for (const { volume, device } of this.#attached.values()) {
+      this.#link(volume.name, device);
+      this.#options.notice(
+        'nbd',
+        volume.name,
+        `${device} of ${volume.name} was left by an earlier initiator and is taken up again`,
+      );
+    }
+  }
+
+  /**
+   * Attaches, detaches and changes nothing from now on: who asks is told `reason`.
+   * @returns why that can't be, after `patienceMs`; undefined when nothing is under way any more
+   */
+  async suspend(reason: string, patienceMs: number): Promise<string | undefined> {
+    this.#openings.giveUp(new RpcError('UNAVAILABLE', reason));
+    if (await this.#gate.close(reason, patienceMs)) return undefined;
+    this.#gate.open();
+    return 'an attach, detach or change of it is under way';
+  }
+
+  /** Goes on after `suspend`. */
+  goOn(): void {
+    this.#gate.open();
   }
 
   /**
@@ -97,14 +122,14 @@ export class AttachService {
   async attach(message: AttachRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
     const name = formatTargetAddress(message.shelf, message.slot);
     const choice = this.#choice(message.backend);
-    return this.#lock.run(name, signal, async () => {
+    return this.#exclusively(name, signal, async () => {
       const request = this.#requestOf(name, message);
       const before = this.#attached.get(name);
       const present = before === undefined ? undefined : await this.#find(name);
       if (before !== undefined && present !== undefined) return again(before, present, request, choice);
       const { backend, note } = await chooseBackend(this.#options.backends, choice);
       await this.#requireInterfaces(name);
-      const report = await this.#open(name, request, signal);
+      const report = await this.#openings.open(name, request, signal);
       const volume = { name, request, sectors: report.sectors, serial: report.serial, model: report.model };
       const device = await this.#makeDevice(backend, volume, signal);
       const attached = { backend, volume, device };
@@ -120,8 +145,8 @@ export class AttachService {
    */
   async detach({ shelf, slot, force }: DetachRequestMessage, signal: AbortSignal): Promise<DetachResponse> {
     const name = formatTargetAddress(shelf, slot);
-    this.#waiting.get(name)?.abort(new RpcError('ABORTED', 'it was detached meanwhile'));
-    return this.#lock.run(name, signal, async () => {
+    this.#openings.giveUp(new RpcError('ABORTED', 'it was detached meanwhile'), name);
+    return this.#exclusively(name, signal, async () => {
       const attached = this.#attached.get(name);
       if (attached === undefined) return { note: `${name} was not attached` };
       if (force) await this.#close(name, true, signal);
@@ -137,7 +162,7 @@ export class AttachService {
   /** Changes an attachment in use, here and in what the same attach would be compared with. @throws RpcError, DataPathError */
   async modify(message: ModifyRequestMessage, signal: AbortSignal): Promise<void> {
     const name = formatTargetAddress(message.shelf, message.slot);
-    return this.#lock.run(name, signal, async () => {
+    return this.#exclusively(name, signal, async () => {
       const attached = this.#attached.get(name);
       if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
       const modify = settingsOf(message);
@@ -151,7 +176,7 @@ export class AttachService {
   /** Asks the target how large it is, and lets the device in use have all of that. @throws RpcError, DataPathError, DeviceError */
   async grow({ shelf, slot }: GrowRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
     const name = formatTargetAddress(shelf, slot);
-    return this.#lock.run(name, signal, async () => {
+    return this.#exclusively(name, signal, async () => {
       const attached = this.#attached.get(name);
       if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
       const { backend, volume, device } = attached;
@@ -208,6 +233,10 @@ export class AttachService {
     return left;
   }
 
+  async #exclusively<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.#gate.run(async () => this.#lock.run(name, signal, work));
+  }
+
   #choice(backend: string): BackendChoice {
     if (backend === '') return this.#options.defaultBackend;
     if (isBackendChoice(backend)) return backend;
@@ -232,39 +261,6 @@ export class AttachService {
     if (interfaces.length > 0) return;
     const advice = 'allow the interfaces of the storage network, for example: aoe-csi interfaces set eth1';
     throw new RpcError('FAILED_PRECONDITION', `${name} can't be looked for, because no interface may carry AoE; ${advice}`);
-  }
-
-  /** Waits for the target. When that is given up, the data path tells what it waited for. */
-  async #open(name: string, request: AttachRequest, signal: AbortSignal): Promise<AttachmentReport> {
-    const { dataPath, quarantine } = this.#options;
-    const controller = new AbortController();
-    this.#waiting.set(name, controller);
-    const given = AbortSignal.any([signal, controller.signal]);
-    const giveUp = (): void => {
-      // It may have ended in this moment: then there is nothing to detach.
-      dataPath.execute({ op: 'detach', name, force: true }).catch(() => undefined);
-    };
-    given.addEventListener('abort', giveUp);
-    try {
-      await quarantine.end(given);
-      const { attachment } = await ask(dataPath, { op: 'attach', attach: request }, 'attached');
-      given.throwIfAborted();
-      return attachment;
-    } catch (error) {
-      throw given.aborted ? givenUp(error, given.reason, await this.#hints()) : error;
-    } finally {
-      given.removeEventListener('abort', giveUp);
-      this.#waiting.delete(name);
-    }
-  }
-
-  /** What to look at when a target has not answered: interfaces that can't be used, or else the target itself. */
-  async #hints(): Promise<string[]> {
-    const { interfaces } = await ask(this.#options.dataPath, { op: 'listInterfaces' }, 'interfaces');
-    const unused = interfaces.filter(({ state }) => state !== 'up');
-    if (unused.length > 0) return unused.map((each) => `interface ${each.name} is ${each.state}: ${each.reason}`);
-    const names = interfaces.map(({ name }) => name).join(', ');
-    return [`check that it is switched on and on the same network as ${names}`];
   }
 
   #link(name: string, device: string): void {
@@ -369,13 +365,6 @@ function again(before: Attached, attachment: AttachmentMessage, request: AttachR
     throw new RpcError('ABORTED', `${name} is being detached and waits for I/O to end; wait, or detach it with force`);
   }
   return { attachment, note: `${name} was attached already` };
-}
-
-/** What was waited for, and why no longer. */
-function givenUp(error: unknown, reason: unknown, hints: readonly string[]): RpcError {
-  const { code, message } = reason as RpcError;
-  const obstacle = error === reason ? [] : [(error as Error).message];
-  return new RpcError(code, [...obstacle, ...hints, message].join('; '));
 }
 
 /** The report of a volume that the data path does not have: its target has not been found again. */

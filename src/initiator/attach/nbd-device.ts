@@ -5,7 +5,7 @@ import { waitUntil } from '../../system/waiting.ts';
 import { DeviceError } from './backend.ts';
 import { deviceUsers } from './device-users.ts';
 import { exclusiveOpenFailure } from './exclusive-open.ts';
-import type { KernelConnection, KernelConnections } from './kernel-connections.ts';
+import type { KernelConnection, KernelConnections, NewConnection } from './kernel-connections.ts';
 import type { NbdCalls } from './nbd-calls.ts';
 import { NbdLink } from './nbd-link.ts';
 import type { NbdRecord } from './nbd-record.ts';
@@ -173,10 +173,15 @@ export function nbdPath(index: number): string {
   return `/dev/nbd${index}`;
 }
 
+/** Whether a connection takes all that the kernel may send as one request. */
+export function isRoomy({ payloadBytesMax }: KernelConnection): boolean {
+  return payloadBytesMax >= FIRST_REQUEST_BYTES_MAX;
+}
+
 /** A connection that takes every request that a device may make of it from its first moment on. */
-async function openConnection(name: string, connections: KernelConnections): Promise<KernelConnection> {
+async function openConnection(name: string, connections: KernelConnections): Promise<NewConnection> {
   const connection = await connections.open(name);
-  if (connection.payloadBytesMax >= FIRST_REQUEST_BYTES_MAX) return connection;
+  if (isRoomy(connection)) return connection;
   closeFd(connection.kernelEnd);
   await connections.hangUp(connection.id);
   throw new DeviceError('refused', `${name} can't be served to the kernel with so little memory; raise --chunks`);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeFd } from '../../system/unix-socket.ts';
-import type { KernelConnection, KernelConnections } from './kernel-connections.ts';
+import type { KernelConnection, KernelConnections, NewConnection } from './kernel-connections.ts';
 import type { NbdCallError, NbdCalls } from './nbd-calls.ts';
 import { identifierOf } from './nbd-sysfs.ts';
 
@@ -50,6 +50,11 @@ export class NbdLink {
   /** Somebody has taken the device away. */
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** The number of the connection that the device has now; undefined while it has none. */
+  get connection(): number | undefined {
+    return this.#connection?.id;
   }
 
   /** The kernel has taken this connection. */
@@ -109,17 +114,17 @@ export class NbdLink {
     await this.#hangUp();
   }
 
-  /** The device was not ended after all. */
-  reopen(): void {
+  /** Connects again, if it must: the device was not ended after all, or is nobody else's. */
+  reopen(reason = 'it could not be detached'): void {
     this.#isClosed = false;
-    if (this.#connection === undefined && !this.#isLost) void this.reconnect('it could not be detached');
+    if (this.#connection === undefined && !this.#isLost) void this.reconnect(reason);
   }
 
   /** Offers the kernel one socket. @returns why it has not taken it */
   async #offer(): Promise<string | undefined> {
     const { name, index, identifier, connections, calls } = this.#options;
     if (identifierOf(index) !== identifier) return this.#lost('it has been disconnected');
-    let connection: KernelConnection;
+    let connection: NewConnection;
     try {
       connection = await connections.open(name);
     } catch (error) {

@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SECTOR_BYTES } from '../../aoe/constants.ts';
 import { QUARANTINE_US } from '../../aoe/limits.ts';
 import { bootId } from '../../system/boot-id.ts';
+import { closeFd } from '../../system/unix-socket.ts';
 import { ask, type CommandTarget } from '../ask.ts';
-import type { AttachRequest } from '../messages.ts';
+import type { AttachRequest, Inherited } from '../messages.ts';
 import { DeviceError, type AttachBackend, type LastingDevices, type ServedVolume, type Survivor } from './backend.ts';
 import { KernelConnections } from './kernel-connections.ts';
 import { NbdCalls } from './nbd-calls.ts';
-import { NbdDevice, type NbdSurroundings } from './nbd-device.ts';
+import { isRoomy, NbdDevice, type NbdSurroundings } from './nbd-device.ts';
 import { nbdObstacle } from './nbd-preflight.ts';
 import { newIdentifier, readNbdRecords, removeNbdRecord, writeNbdRecord, type NbdRecord } from './nbd-record.ts';
 import { nbdDevices } from './nbd-sysfs.ts';
@@ -15,6 +16,14 @@ import { staticIndex } from './static-index.ts';
 
 /** AoE's own: no read-modify-write anywhere. Recorded per volume, should others ever come. */
 const BLOCK_BYTES = SECTOR_BYTES;
+
+/** A device that may be handed over. */
+export interface GivenDevice {
+  readonly name: string;
+  readonly identifier: string;
+  /** The number of its connection, if it has one now. */
+  readonly connection: number | undefined;
+}
 
 type Notice = (kind: 'nbd' | 'dead', name: string, text: string) => void;
 
@@ -36,6 +45,10 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   #left: { record: NbdRecord; index: number }[] = [];
   /** Whoever served these devices before was dead then: since that time no frame of his has been sent. */
   #deadSinceMs = 0;
+  /** Resolved once nobody else serves these devices. */
+  #alone: Promise<void> = Promise.resolve();
+  #becomeAlone: () => void = () => undefined;
+  readonly #ready = new Set<string>();
 
   /**
    * @param folder of this initiator alone, and locked by it
@@ -95,21 +108,88 @@ export class NbdBackend implements AttachBackend, LastingDevices {
 
   async removeLeftovers(): Promise<readonly string[]> {
     this.#deadSinceMs = performance.now();
-    const { records, problems } = readNbdRecords(this.#folder);
     const thisBoot = bootId();
-    const devices = records.length === 0 ? [] : nbdDevices();
+    const { left, gone, problems } = this.#look(thisBoot);
+    this.#left = left;
     const done = [...problems];
-    for (const record of records) {
-      const device = devices.find(({ identifier }) => identifier === record.identifier);
-      if (record.bootId === thisBoot && device !== undefined) {
-        this.#left.push({ record, index: device.index });
-        continue;
-      }
+    for (const record of gone) {
       const why = record.bootId === thisBoot ? 'its device has been disconnected' : 'the machine has been started anew since';
       done.push(`${record.name} was attached by an earlier initiator, but ${why}`);
       await removeNbdRecord(this.#folder, record.name);
     }
     return done;
+  }
+
+  /**
+   * Devices of an initiator that still runs, and may hand them over: survivors, to be connected only after `takenOver`.
+   * @returns their identifiers
+   */
+  expect(): readonly string[] {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#alone = promise;
+    this.#becomeAlone = resolve;
+    this.#left = this.#look(bootId()).left;
+    return this.#left.map(({ record }) => record.identifier);
+  }
+
+  /** Identifiers of the expected devices whose volumes are served here, and could be connected. */
+  get ready(): readonly string[] {
+    return [...this.#ready];
+  }
+
+  /**
+   * Goes on with the live connection of a device that is ready. It is frozen, until it is thawed.
+   * @returns its number
+   * @throws DataPathError, DeviceError; the descriptor is closed then
+   */
+  async inherit(identifier: string, fd: number, inherited: Inherited): Promise<number> {
+    const device = [...this.#devices.values()].find(({ record }) => record.identifier === identifier);
+    if (device === undefined || !this.#ready.has(identifier)) {
+      closeFd(fd);
+      throw new DeviceError('refused', `a connection of ${identifier} was handed over, which is not known here`);
+    }
+    const { connections } = this.#around;
+    const connection = await connections.inherit(device.record.name, fd, inherited);
+    device.link.adopt(connection);
+    if (isRoomy(connection)) return connection.id;
+    await this.giveBack();
+    throw new DeviceError('refused', `${device.record.name} can't be served to the kernel with so little memory; raise --chunks`);
+  }
+
+  /** The expected devices, and all connections that came with them, are the other one's; it does not see that we had them. */
+  async giveBack(): Promise<void> {
+    this.pause();
+    const ids = this.devices().flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
+    await this.#around.connections.letGo(ids);
+  }
+
+  /** Whether the records of the expected devices are still what they were. */
+  get isUnchanged(): boolean {
+    const { left } = this.#look(bootId());
+    const known = new Set([...this.#devices.values()].map(({ record }) => JSON.stringify(record)));
+    return left.length === known.size && left.every(({ record }) => known.has(JSON.stringify(record)));
+  }
+
+  /** Nobody else serves the expected devices any more: those whose connection was not handed over are connected anew. */
+  takenOver(): void {
+    this.#deadSinceMs = performance.now();
+    this.#becomeAlone();
+  }
+
+  devices(): readonly GivenDevice[] {
+    return [...this.#devices.values()].map(({ record: { name, identifier }, link: { connection } }) => ({
+      ...{ name, identifier, connection },
+    }));
+  }
+
+  /** Connects nothing from now on, until `goOn`. */
+  pause(): void {
+    for (const { link } of this.#devices.values()) link.close();
+  }
+
+  /** The devices are ours after all. */
+  goOn(): void {
+    for (const { link } of this.#devices.values()) link.reopen('they were not handed over');
   }
 
   survivors(): readonly Survivor[] {
@@ -128,11 +208,15 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   resume({ volume }: Survivor): void {
     const device = this.#devices.get(volume.name);
     if (device === undefined) return;
-    const quietMs = this.#deadSinceMs + QUARANTINE_US / 1_000 - performance.now();
+    this.#ready.add(device.record.identifier);
     void this.#watch()
       .catch(() => undefined)
-      .then(async () => sleep(Math.max(quietMs, 0)))
-      .then(async () => device.link.reconnect('the initiator before has ended'));
+      .then(async () => this.#alone)
+      .then(async () => {
+        if (device.link.connection !== undefined) return;
+        await sleep(Math.max(this.#deadSinceMs + QUARANTINE_US / 1_000 - performance.now(), 0));
+        await device.link.reconnect('the initiator before has ended');
+      });
   }
 
   async remember(name: string, request: AttachRequest): Promise<void> {
@@ -166,6 +250,20 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   get #around(): NbdSurroundings {
     if (this.#connections === undefined) throw new Error('the nbd backend was given no data path');
     return { connections: this.#connections, calls: this.#calls, notice: this.#notice };
+  }
+
+  /** The devices that are there of those that records speak of; and the records of those that are gone. */
+  #look(thisBoot: string): { left: { record: NbdRecord; index: number }[]; gone: NbdRecord[]; problems: string[] } {
+    const { records, problems } = readNbdRecords(this.#folder);
+    const devices = records.length === 0 ? [] : nbdDevices();
+    const left: { record: NbdRecord; index: number }[] = [];
+    const gone: NbdRecord[] = [];
+    for (const record of records) {
+      const device = devices.find(({ identifier }) => identifier === record.identifier);
+      if (record.bootId === thisBoot && device !== undefined) left.push({ record, index: device.index });
+      else gone.push(record);
+    }
+    return { left, gone, problems };
   }
 
   /** Hears of dead sockets from now on. */
