@@ -1,5 +1,6 @@
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { expect } from '@jest/globals';
+import { eventually } from '../support/faults-process.ts';
 import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
@@ -9,6 +10,9 @@ import { describeIf, testIf } from '../support/requires.ts';
 
 const MIB = 2 ** 20;
 const SIZE_BYTES = 64 * MIB;
+const GROWN_BYTES = 96 * MIB;
+const SECTOR_BYTES = 512;
+const SEEN_MS = 30_000;
 /** Far from all that a wipe of headers touches. */
 const MIDDLE = 40 * MIB;
 const LVM_LABEL = Buffer.from('LABELONE\x01\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0LVM2 001', 'latin1');
@@ -59,6 +63,30 @@ const POLICIES = [
 ] as const;
 
 describeIf(NODE_REQUIREMENTS, 'the wipe of a volume that was used', () => {
+  testIf([], 'covers a disk that has grown since its size was recorded', async () => {
+    await withNode({ disks: { 'e10.1': SIZE_BYTES } }, async (lab) => {
+      const node = await lab.startNode();
+      const parameters = { wipe: 'zero' };
+      const volume = new NodeVolume(lab, node, await lab.volume('e10.1', { parameters }), 'block');
+      await lab.stopTarget();
+      truncateSync(lab.diskFile('e10.1'), GROWN_BYTES);
+      await lab.startTarget();
+      await eventually('the growth to be seen', SEEN_MS, async () => {
+        return (await lab.initiator.stat()).targets[0]?.sectors === GROWN_BYTES / SECTOR_BYTES;
+      });
+      await node.insist('NodeStageVolume', volume.stageRequest);
+      await node.insist('NodePublishVolume', volume.publishRequest);
+      const device = openSync(volume.targetPath, 'r+');
+      writeSync(device, Buffer.alloc(MIB, 7), 0, MIB, GROWN_BYTES - 2 * MIB);
+      closeSync(device);
+      await node.insist('NodeUnpublishVolume', volume.unpublishRequest);
+      await node.insist('NodeUnstageVolume', volume.unstageRequest);
+      expect((await lab.record('e10.1')).identity.sizeBytes).toBe(SIZE_BYTES);
+      expect(await lab.release('e10.1')).toMatchObject({ state: 'Available', reason: '' });
+      expect(readFileSync(lab.diskFile('e10.1')).every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
   for (const { wipe, start, middle } of POLICIES) {
     testIf([], `leaves what its class says when that is ${wipe}`, async () => {
       await withNode({ disks: { 'e10.1': SIZE_BYTES } }, async (lab) => {

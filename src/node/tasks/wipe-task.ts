@@ -1,4 +1,5 @@
 import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
+import type { WipePolicy } from '../../volumes/parameter-table.ts';
 import { settingsOfVolume } from '../../volumes/parameters.ts';
 import type { ClaimRecord } from '../../volumes/records.ts';
 import { crashPoint } from '../crash-points.ts';
@@ -31,10 +32,9 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   await requireIdentity(initiator, address, identity);
   await requireClaim(initiator, address, clusterId, claim.claim);
   const { wipe } = settingsOfVolume(claim);
-  const plan = wipePlan(wipe, identity.sizeBytes);
-  if (plan.length > 0) {
+  if (wipe !== 'none') {
     if (fencing === 'reserve') await reserveForUs(initiator, address);
-    await wipeDisk(parts, handed, claim, plan);
+    await wipeDisk(parts, handed, claim, wipe);
   }
   crashPoint('wipe-written');
   if (fencing === 'reserve') await releaseReservation(initiator, address);
@@ -54,7 +54,7 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   handed.logger.info(`${address} is wiped (${wipe}) and free`, { target: address });
 }
 
-async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord, plan: readonly WipeStep[]): Promise<void> {
+async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord, wipe: WipePolicy): Promise<void> {
   const { initiator } = parts;
   const { address } = handed.target;
   const settings = await attachSettings(initiator, address, settingsOfVolume(claim), false);
@@ -64,7 +64,8 @@ async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord
     // A stranger's disk behind this address is not wiped either.
     await requireSameContents(address, claim, device);
     const isOurs = claim.format.state !== 'never';
-    if (isOurs) await carryOut(parts, handed, device, plan);
+    // All of the disk, which may have grown since somebody wrote down its size.
+    if (isOurs) await carryOut(parts, handed, device, wipePlan(wipe, device.sizeBytes));
     const probe = await probeDevice(device);
     if (probe.kind !== 'blank') throw notBlank(address, probe, isOurs);
   } catch (error) {
