@@ -1,31 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { truncateSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DurableWriter } from './durable-writer.ts';
-import { MIB } from './faults-laboratory.ts';
-import { eventually, type TestProcess } from './faults-process.ts';
+import { eventually } from './faults-process.ts';
 import { FioLoad } from './fio-load.ts';
 import type { KernelNbd } from './kernel-nbd.ts';
+import { KINDS, type LoadTargets } from './load-targets.ts';
 
-/** XFS wants 300 MiB; the files are sparse, and in memory. */
-const DISK_BYTES = 320 * MIB;
 const PROGRESS_MS = 30_000;
-
-interface Kind {
-  readonly name: string;
-  readonly what: string;
-  /** Command lines that make and check what is on the volume; none for a raw one. */
-  readonly make: readonly string[];
-  readonly check: readonly string[];
-}
-
-const KINDS: readonly Kind[] = [
-  { name: 'e10.1', what: 'raw', make: [], check: [] },
-  { name: 'e10.2', what: 'ext4', make: ['mkfs.ext4', '-qF'], check: ['e2fsck', '-fn'] },
-  { name: 'e10.3', what: 'xfs', make: ['mkfs.xfs', '-qf'], check: ['xfs_repair', '-n'] },
-];
-
-export const VOLUMES = KINDS.map(({ name }) => name);
 
 interface Loaded {
   readonly what: string;
@@ -45,35 +27,6 @@ export interface LoadReport {
   /** Errors that writers have seen, and acknowledged writes that are not there. */
   readonly errors: readonly string[];
   readonly lost: readonly string[];
-}
-
-/** Targets of three volumes, which can be killed and started again. */
-export class LoadTargets {
-  readonly #host: KernelNbd;
-  readonly #processes: TestProcess[] = [];
-
-  constructor(host: KernelNbd) {
-    this.#host = host;
-    for (const { name, make } of KINDS) {
-      writeFileSync(this.disk(name), '');
-      truncateSync(this.disk(name), DISK_BYTES);
-      // On the target's own file: it takes the guest's processors a fraction of the time.
-      if (make.length > 0) execFileSync(make[0], [...make.slice(1), this.disk(name)], { stdio: 'ignore' });
-    }
-  }
-
-  disk(name: string): string {
-    return join(this.#host.lab.folder, name);
-  }
-
-  async start(): Promise<void> {
-    for (const name of VOLUMES) this.#processes.push(await this.#host.lab.vblade(name, this.disk(name)));
-  }
-
-  /** Takes them away without a word, as when their machine loses power. */
-  async kill(): Promise<void> {
-    for (const process of this.#processes.splice(0)) await process.end('SIGKILL');
-  }
 }
 
 /** Writers on a raw device, on ext4 and on XFS that check what they have been promised; beside each of them fio. */
@@ -129,6 +82,16 @@ export class KernelLoad {
         return error !== '' || acknowledged > before + 1;
       });
     }
+  }
+
+  /** How long it takes from now until each writer has written anew. */
+  async nextWritesMs(): Promise<number> {
+    const before = this.#volumes.map(({ writer }) => writer.report.acknowledged);
+    const startedMs = performance.now();
+    await eventually('all writers to go on', PROGRESS_MS, () =>
+      this.#volumes.every(({ writer }, index) => writer.report.acknowledged > before[index] || writer.report.error !== ''),
+    );
+    return performance.now() - startedMs;
   }
 
   /** Looks for all that was acknowledged, then goes on. What is measured from now on is measured anew. */

@@ -13,7 +13,8 @@ import { patiently } from './patience.ts';
 
 const MTU = 9000;
 const ATTACH_SECONDS = 60;
-const BY_KERNEL = ['--interfaces', SAN, '--attach', 'nbd'];
+/** An initiator's words: the kernel's NBD driver, on SAN. */
+export const BY_KERNEL = ['--interfaces', SAN, '--attach', 'nbd'];
 
 type Launch = (name: string, words: readonly string[], launcher?: readonly string[]) => InitiatorProcess;
 
@@ -91,9 +92,12 @@ export class KernelNbd {
     return this.#control(async (client) => (await client.grow(parseTargetAddress(name), ATTACH_SECONDS)).attachment);
   }
 
+  async attachments(): Promise<readonly AttachmentMessage[]> {
+    return (await this.#control(async (client) => client.listAttachments())).attachments;
+  }
+
   async attachment(name: string): Promise<AttachmentMessage | undefined> {
-    const { attachments } = await this.#control(async (client) => client.listAttachments());
-    return attachments.find((each) => each.name === name);
+    return (await this.attachments()).find((each) => each.name === name);
   }
 
   /** Waits until the volume's device is connected to the initiator that runs now. */
@@ -131,8 +135,7 @@ export class KernelNbd {
 
   async #cleanUp(): Promise<void> {
     if (this.#initiator?.process.running !== true) return;
-    const { attachments } = await this.#control(async (client) => client.listAttachments());
-    for (const { name, device } of attachments) {
+    for (const { name, device } of await this.attachments()) {
       execFileSync('sh', ['-c', `grep -q "^${device} " /proc/mounts && umount --lazy ${device} || true`]);
       await this.detach(name, true);
     }

@@ -93,3 +93,19 @@ describe('GuestRun', () => {
     expect(report.failed).toBe(1);
   });
 });
+
+describe('Report', () => {
+  const skipped: GuestEvent = { ...passed, status: 'skipped', reason: 'no wish to' };
+
+  test('summary() counts a case that was skipped', () => {
+    report.take(skipped);
+    expect(report.summary()).toBe('\n0 passed, 0 failed, 1 skipped');
+  });
+
+  test('summary() counts it as failed where nothing may be skipped, with its reason', () => {
+    const strict = new Report((text) => printed.push(text), true);
+    strict.take(ready);
+    strict.take(skipped);
+    expect(strict.summary()).toBe('\n✗ a in 6.1: it works\n      no wish to\n0 passed, 1 failed, 0 skipped');
+  });
+});

@@ -36,7 +36,7 @@ kernelCase(
           assert.equal(attributeOf(`nbd${String(index)}`, 'backend'), identifier);
         }
         assert.deepEqual(
-          (await host.initiator.stat()).attachments.map((each) => each.device),
+          (await host.attachments()).map((each) => each.device),
           [device],
         );
         await host.detach('e10.3');

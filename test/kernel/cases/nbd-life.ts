@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../../support/faults-process.ts';
 import { attributeOf, kill, KernelNbd } from '../../support/kernel-nbd.ts';
 import { startTarget } from '../../support/target-process.ts';
 import { kernelCase } from '../guest/cases.ts';
@@ -44,44 +43,6 @@ kernelCase(
       assert.deepEqual(readdirSync(join(initiator.socketPath, '../kernel')), []);
     }),
   60_000,
-);
-
-kernelCase(
-  'no error and no wrong byte reaches a writer while initiators are killed, stopped and started under it',
-  async (context) =>
-    KernelNbd.use(async (host) => {
-      await host.lab.vblade('e10.3', host.lab.disk());
-      await host.start();
-      const device = await host.attach('e10.3');
-      const mountPoint = host.mountNew(device);
-      let over = false;
-      const writing = host.verify(join(mountPoint, 'file'), 60).finally(() => (over = true));
-      let rounds = 0;
-      for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
-        const before = (await host.attachment('e10.3'))?.requestsDone ?? 0;
-        await eventually(
-          'some I/O',
-          20_000,
-          async () => over || ((await host.attachment('e10.3'))?.requestsDone ?? 0) > before + 200,
-        );
-        if (over) break;
-        await kill(host.initiator, signal);
-        await host.start();
-        await host.connected('e10.3');
-        rounds++;
-      }
-      const { error, text, slowestMs, writes } = await writing;
-      assert.deepEqual([error, text], [0, '']);
-      assert.ok(rounds >= 2, `only ${String(rounds)} initiators ended while fio ran`);
-      context.figure(
-        `an initiator that ends, by SIGKILL or SIGTERM, ${String(rounds)} times: 0 errors in ${String(writes)} writes, ` +
-          `longest stall ${(slowestMs / 1000).toFixed(1)} s`,
-      );
-      execFileSync('umount', [mountPoint]);
-      execFileSync('e2fsck', ['-fn', device], { stdio: 'ignore' });
-      await host.detach('e10.3');
-    }),
-  180_000,
 );
 
 kernelCase(

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SAN } from '../../support/faults-laboratory.ts';
 import { KernelAoe } from '../../support/kernel-aoe.ts';
-import { KernelLoad, LoadTargets, VOLUMES, type LoadReport } from '../../support/kernel-load.ts';
+import {
+  faultRow,
+  initiatorStopped,
+  interfaceDown,
+  nothing,
+  suffer,
+  targetsAway,
+  targetsRestarted,
+} from '../../support/kernel-faults.ts';
+import { KernelLoad, type LoadReport } from '../../support/kernel-load.ts';
 import { kill, KernelNbd } from '../../support/kernel-nbd.ts';
+import { LoadTargets, VOLUMES, type TargetProgram } from '../../support/load-targets.ts';
 import { Random } from '../../simulation/random.ts';
 import { kernelCase, type CaseContext } from '../guest/cases.ts';
 
@@ -13,158 +21,169 @@ import { kernelCase, type CaseContext } from '../guest/cases.ts';
  * to the initiator, the network and the target; beside it what the kernel's own initiator makes of the same.
  */
 
-/** For a soak: AOE_CSI_KERNEL_SOAK=10 kills ten times as often. */
-const SOAK = Number(process.env['AOE_CSI_KERNEL_SOAK'] ?? '1');
-const KILLS = 8 * SOAK;
+/** As often and as long as it takes to believe it: an hour for each kernel. */
+const IS_SOAK = (process.env['AOE_CSI_KERNEL_SOAK'] ?? '') !== '';
 const SEED = Number(process.env['AOE_CSI_KERNEL_SEED'] ?? Date.now() % 1_000_000);
-const STOPPED_MS = 15_000;
-const AWAY_MS = 20_000;
-const DOWN_MS = 10_000;
+const OURS = 'ours, nbd';
+const PEER = 'aoe.ko';
 
-interface Fault {
-  readonly name: string;
-  readonly inflict: (targets: LoadTargets, host: KernelNbd) => Promise<void>;
+const NETWORK_FAULTS = [
+  nothing,
+  targetsRestarted,
+  targetsAway(IS_SOAK ? 120 : 15),
+  interfaceDown(IS_SOAK ? 30 : 5),
+  // The kernel's own initiator gives up after 180 s: the last thing that happens to it.
+  ...(IS_SOAK ? [targetsAway(200)] : []),
+];
+const STOPPED = initiatorStopped(IS_SOAK ? 60 : 10);
+
+interface Scene {
+  readonly host: KernelNbd;
+  readonly targets: LoadTargets;
+  readonly load: KernelLoad;
 }
 
-const NETWORK_FAULTS: readonly Fault[] = [
+/** A way in which an initiator ends, and the next one takes over. */
+interface Succession {
+  readonly name: string;
+  readonly rounds: number;
+  readonly succeed: (host: KernelNbd, random: Random) => Promise<void>;
+}
+
+const SUCCESSIONS: readonly Succession[] = [
   {
-    name: 'target restarted',
-    inflict: async (targets) => {
-      await targets.kill();
-      await targets.start();
+    name: 'initiator killed',
+    rounds: IS_SOAK ? 75 : 4,
+    succeed: async (host) => {
+      await kill(host.initiator, 'SIGKILL');
+      await host.start();
     },
   },
   {
-    name: `target away for ${String(AWAY_MS / 1000)} s`,
-    inflict: async (targets) => {
-      await targets.kill();
-      await sleep(AWAY_MS);
-      await targets.start();
+    name: 'initiator killed, the next one too',
+    rounds: IS_SOAK ? 25 : 2,
+    succeed: async (host, random) => {
+      await kill(host.initiator, 'SIGKILL');
+      // Before it runs, while it takes devices over, or just afterwards.
+      const next = host.launch('i');
+      await sleep(random.integer(0, 9_000));
+      await kill(next, 'SIGKILL');
+      await host.start();
     },
   },
   {
-    name: `interface down for ${String(DOWN_MS / 1000)} s`,
-    inflict: async () => {
-      execFileSync('ip', ['link', 'set', SAN, 'down']);
-      await sleep(DOWN_MS);
-      execFileSync('ip', ['link', 'set', SAN, 'up']);
+    name: 'initiator ended by SIGTERM, and started',
+    rounds: IS_SOAK ? 20 : 2,
+    succeed: async (host) => {
+      await kill(host.initiator, 'SIGTERM');
+      await host.start();
     },
   },
 ];
 
-const STOPPED: Fault = {
-  name: `initiator stopped for ${String(STOPPED_MS / 1000)} s`,
-  inflict: async (_targets, host) => {
-    host.initiator.process.signal('SIGSTOP');
-    await sleep(STOPPED_MS);
-    host.initiator.process.signal('SIGCONT');
-  },
-};
-
-/** Runs faults one after the other under a load; what was seen of each is printed as a row of a table. */
-async function suffer(
-  subject: string,
-  host: KernelNbd,
-  targets: LoadTargets,
-  load: KernelLoad,
-  faults: readonly Fault[],
-  figure: CaseContext['figure'],
-): Promise<string[]> {
-  await load.progress();
-  await load.look();
-  const found: string[] = [];
-  for (const { name, inflict } of faults) {
-    await inflict(targets, host);
-    await load.progress();
-    const report = await load.look();
-    figure(row(subject, name, report));
-    found.push(...report.errors.map((text) => `${name}: ${text}`), ...report.lost.map((text) => `${name}: ${text}`));
-  }
-  return found;
-}
-
-function row(subject: string, fault: string, { longestMs, errors, lost }: LoadReport): string {
-  const cells = [
-    subject,
-    fault,
-    `${(longestMs / 1000).toFixed(1)} s`,
-    `${String(errors.length)} errors`,
-    `${String(lost.length)} lost`,
-  ];
-  return `| ${cells.join(' | ')} |`;
-}
-
-async function withOurs(run: (host: KernelNbd, targets: LoadTargets, load: KernelLoad) => Promise<void>): Promise<void> {
+async function withOurs(program: TargetProgram, run: (scene: Scene) => Promise<void>): Promise<void> {
   await KernelNbd.use(async (host) => {
-    const targets = new LoadTargets(host);
+    const targets = new LoadTargets(host, program);
     await targets.start();
     await host.start();
     const found = await KernelLoad.use(
       host,
       targets,
       async (name) => host.attach(name),
-      async (load) => run(host, targets, load),
+      async (load) => run({ host, targets, load }),
     );
     assert.deepEqual(found, []);
     for (const name of VOLUMES) await host.detach(name);
   });
 }
 
+/** What becomes of the kernel's own initiator is no fault of ours: it is shown. */
+async function withPeer(
+  program: TargetProgram,
+  figure: CaseContext['figure'],
+  run: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await KernelNbd.use(async (host) => {
+    const targets = new LoadTargets(host, program);
+    await targets.start();
+    await KernelAoe.use(async (peer) => {
+      const found = await KernelLoad.use(
+        host,
+        targets,
+        async (name) => peer.attach(name),
+        async (load) => run({ host, targets, load }),
+      );
+      for (const text of found) figure(`${PEER}, in the end: ${text}`);
+    });
+  });
+}
+
+/** One succession after the other, each followed by a look at all that was acknowledged. */
+async function sufferSuccession({ host, load }: Scene, { name, rounds, succeed }: Succession, random: Random): Promise<string> {
+  let longestMs = 0;
+  for (let round = 0; round < rounds; round++) {
+    await sleep(random.integer(0, 2_000));
+    await succeed(host, random);
+    await load.progress();
+    const report: LoadReport = await load.look();
+    assert.deepEqual([report.errors, report.lost], [[], []], `${name}, round ${String(round + 1)}`);
+    longestMs = Math.max(longestMs, report.longestMs);
+  }
+  return faultRow(OURS, `${name}, ${String(rounds)} times`, longestMs, 0, 0);
+}
+
+/** From a target's announcement until all writers go on. */
+async function sufferAnnouncement({ targets, load }: Scene): Promise<number> {
+  await load.progress();
+  await targets.kill();
+  await sleep(2_000);
+  await targets.start();
+  return load.nextWritesMs();
+}
+
 kernelCase(
-  'initiators of ours are killed at any instant',
+  'initiators of ours end at any instant',
   async ({ figure }) =>
-    withOurs(async (host, _targets, load) => {
+    withOurs('vblade', async (scene) => {
       const random = new Random(SEED);
       figure(`seed ${String(SEED)}: AOE_CSI_KERNEL_SEED repeats it, as far as time allows`);
-      let [longestMs, acknowledged] = [0, 0];
-      for (let round = 0; round < KILLS; round++) {
-        await sleep(random.integer(0, 2_000));
-        await kill(host.initiator, 'SIGKILL');
-        if (random.chance(0.25)) {
-          // The next one does not live long either: it may be killed in the middle of taking over.
-          const early = host.launch('i');
-          await sleep(random.integer(0, 6_000));
-          await kill(early, 'SIGKILL');
-        }
-        await host.start();
-        await load.progress();
-        const report = await load.look();
-        assert.deepEqual([report.errors, report.lost], [[], []], `after kill ${String(round + 1)}`);
-        longestMs = Math.max(longestMs, report.longestMs);
-        acknowledged = report.acknowledged;
-      }
-      figure(`${String(KILLS)} kills: ${String(acknowledged)} writes acknowledged, 0 errors, 0 lost`);
-      figure(row('ours, nbd', 'initiator killed', { longestMs, acknowledged, errors: [], lost: [] }));
+      await scene.load.progress();
+      for (const succession of SUCCESSIONS) figure(await sufferSuccession(scene, succession, random));
+      const { acknowledged } = await scene.load.look();
+      figure(`${String(acknowledged)} writes acknowledged, 0 errors, 0 lost`);
     }),
-  60_000 + KILLS * 20_000,
+  120_000 + SUCCESSIONS.reduce((sum, { rounds }) => sum + rounds, 0) * 20_000,
 );
 
 kernelCase(
   'ours waits for an initiator that stands still, for targets and for the network',
   async ({ figure }) =>
-    withOurs(async (host, targets, load) => {
-      assert.deepEqual(await suffer('ours, nbd', host, targets, load, [STOPPED, ...NETWORK_FAULTS], figure), []);
+    withOurs('vblade', async (scene) => {
+      assert.deepEqual(await suffer(OURS, scene, [STOPPED, ...NETWORK_FAULTS], figure), []);
     }),
-  180_000,
+  IS_SOAK ? 1_200_000 : 180_000,
 );
 
 kernelCase(
   'what the kernel’s own initiator makes of the same',
   async ({ figure }) =>
-    KernelNbd.use(async (host) => {
-      const targets = new LoadTargets(host);
-      await targets.start();
-      await KernelAoe.use(async (peer) => {
-        const during: string[] = [];
-        const afterwards = await KernelLoad.use(
-          host,
-          targets,
-          async (name) => peer.attach(name),
-          async (load) => void during.push(...(await suffer('aoe.ko', host, targets, load, NETWORK_FAULTS, figure))),
-        );
-        // What becomes of it is no fault of ours: it is shown.
-        for (const text of [...during, ...afterwards]) figure(`aoe.ko: ${text}`);
-      });
+    withPeer('vblade', figure, async (scene) => {
+      for (const text of await suffer(PEER, scene, NETWORK_FAULTS, figure)) figure(`${PEER}: ${text}`);
     }),
+  IS_SOAK ? 1_200_000 : 180_000,
+);
+
+kernelCase(
+  'writers go on when a target says that it is back',
+  async ({ figure }) => {
+    await withOurs('aoe-csi', async (scene) => {
+      figure(
+        `${OURS}: ${(await sufferAnnouncement(scene)).toFixed(0)} ms after the target's announcement all writers have gone on`,
+      );
+    });
+    await withPeer('aoe-csi', figure, async (scene) => {
+      figure(`${PEER}: ${(await sufferAnnouncement(scene)).toFixed(0)} ms`);
+    });
+  },
   180_000,
 );

@@ -21,7 +21,16 @@ export function provideKernel(series: Series, cache: string, say: (text: string)
   if (cached !== undefined) return kernelIn(join(cache, cached));
   const name = newestPackage(series);
   say(`fetching Debian's ${name} into ${cache}`);
-  return fetchKernel(name, cache);
+  try {
+    return fetchKernel(name, cache);
+  } catch (error) {
+    // Archives drop a kernel when the next one is there, and lists may be old.
+    updateLists();
+    const other = newestPackage(series);
+    if (other === name) throw error;
+    say(`it is not there any more: fetching ${other}`);
+    return fetchKernel(other, cache);
+  }
 }
 
 /** The release in the name of the package of a generic kernel of the series: not those for clouds, not real-time ones. */

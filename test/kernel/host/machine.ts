@@ -45,7 +45,8 @@ export class Machine implements GuestMachine {
 
 function arguments_(kernel: Kernel, initramfs: string, folder: string, consolePath: string): string[] {
   const commandLine = [
-    'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off',
+    // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
+    'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check',
     `aoe_csi.modules=${kernel.modules}`,
     `aoe_csi.node=${process.execPath}`,
     `aoe_csi.repository=${repositoryRoot.replace(/\/$/, '')}`,

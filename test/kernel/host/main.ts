@@ -10,9 +10,13 @@ import { provideKernel, SERIES, type Series } from './kernels.ts';
 import { Report } from './report.ts';
 import { runSuite } from './suite.ts';
 
-const HELP = `npm run test:kernel -- [--kernel ${SERIES.join('|')}] [PATTERN …]
+/** One kernel after the other. */
+const BOTH = 'both';
+const DEFAULT_SERIES: Series = '6.12';
 
-  --kernel SERIES  which of Debian's kernels (${SERIES[0]}); repeat it for several
+const HELP = `npm run test:kernel -- [--kernel ${[...SERIES, BOTH].join('|')}] [PATTERN …]
+
+  --kernel SERIES  which of Debian's kernels (default: AOE_CSI_KERNEL, else ${DEFAULT_SERIES})
   PATTERN          only files of test/kernel/cases whose name holds one of these`;
 
 const EXIT_USAGE = 2;
@@ -28,14 +32,13 @@ function readOrder(args: string[]): Order | undefined {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { kernel: { type: 'string', multiple: true, default: [SERIES[0]] }, help: { type: 'boolean', default: false } },
+    options: { kernel: { type: 'string' }, help: { type: 'boolean', default: false } },
   });
   if (values.help) return undefined;
-  const series = values.kernel.map((given) => {
-    const known = SERIES.find((each) => each === given);
-    if (known === undefined) throw new Error(`--kernel ${given}: there are ${SERIES.join(' and ')}`);
-    return known;
-  });
+  const given = values.kernel ?? (process.env['AOE_CSI_KERNEL'] || DEFAULT_SERIES);
+  const series = SERIES.filter((each) => given === each || given === BOTH);
+  if (series.length === 0)
+    throw new Error(`no kernel ${given} (--kernel, AOE_CSI_KERNEL): there are ${SERIES.join(', ')}, ${BOTH}`);
   const names = readdirSync(pathOf(CASES)).filter((name) => name.endsWith('.js'));
   const chosen = names.filter((name) => positionals.length === 0 || positionals.some((pattern) => name.includes(pattern)));
   if (chosen.length === 0) throw new Error(`no file of test/kernel/cases is named like ${positionals.join(' or ')}`);
@@ -56,7 +59,7 @@ async function main(): Promise<number> {
   }
   if (process.arch !== 'x64')
     throw new Error(`kernel guests are x86-64, and share the programs of this machine, which is ${process.arch}`);
-  const report = new Report((text) => console.log(text));
+  const report = new Report((text) => console.log(text), process.env['CI'] === 'true');
   const cache = kernelCache();
   for (const series of order.series) {
     const kernel = provideKernel(series, cache, (text) => console.error(text));
