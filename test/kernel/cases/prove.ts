@@ -24,6 +24,7 @@ import { kernelCase, type CaseContext } from '../guest/cases.ts';
 /** As often and as long as it takes to believe it: an hour for each kernel. */
 const IS_SOAK = (process.env['AOE_CSI_KERNEL_SOAK'] ?? '') !== '';
 const SEED = Number(process.env['AOE_CSI_KERNEL_SEED'] ?? Date.now() % 1_000_000);
+const ROUNDS_A_LOOK = 4;
 const OURS = 'ours, nbd';
 const PEER = 'aoe.ko';
 
@@ -118,15 +119,17 @@ async function withPeer(
   });
 }
 
-/** One succession after the other, each followed by a look at all that was acknowledged. */
+/** One succession after the other; after every few of them a look at all that was acknowledged. */
 async function sufferSuccession({ host, load }: Scene, { name, rounds, succeed }: Succession, random: Random): Promise<string> {
   let longestMs = 0;
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 1; round <= rounds; round++) {
     await sleep(random.integer(0, 2_000));
     await succeed(host, random);
     await load.progress();
+    // Writers have not come round to overwriting what they have written since the last look.
+    if (round % ROUNDS_A_LOOK !== 0 && round < rounds) continue;
     const report: LoadReport = await load.look();
-    assert.deepEqual([report.errors, report.lost], [[], []], `${name}, round ${String(round + 1)}`);
+    assert.deepEqual([report.errors, report.lost], [[], []], `${name}, round ${String(round)}`);
     longestMs = Math.max(longestMs, report.longestMs);
   }
   return faultRow(OURS, `${name}, ${String(rounds)} times`, longestMs, 0, 0);
