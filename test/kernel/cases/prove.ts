@@ -73,8 +73,13 @@ const SUCCESSIONS: readonly Succession[] = [
     },
   },
   {
+    name: 'initiator replaced as planned',
+    rounds: IS_SOAK ? 20 : 3,
+    succeed: async (host) => void (await host.replace()),
+  },
+  {
     name: 'initiator ended by SIGTERM, and started',
-    rounds: IS_SOAK ? 20 : 2,
+    rounds: IS_SOAK ? 10 : 2,
     succeed: async (host) => {
       await kill(host.initiator, 'SIGTERM');
       await host.start();
