@@ -9,7 +9,7 @@ import type { KernelConnection, KernelConnections, NewConnection } from './kerne
 import type { NbdCalls } from './nbd-calls.ts';
 import { NbdLink } from './nbd-link.ts';
 import type { NbdRecord } from './nbd-record.ts';
-import { identifierOf, setIoTimeout, sizeBytesOf, tune, type NbdTuning } from './nbd-sysfs.ts';
+import { identifierOf, ioTimeoutMsOf, setIoTimeout, sizeBytesOf, tune, type NbdTuning } from './nbd-sysfs.ts';
 
 /** The kernel never takes a request for lost by itself: nothing that ext4 or XFS survive comes of that. It holds I/O for a day. */
 const HOLDING = { timeoutSeconds: 0, deadConnectionSeconds: 86_400 };
@@ -131,10 +131,26 @@ export class NbdDevice {
     try {
       await calls.run({ op: 'reconfigure', change: { ...which, sizeBytes: BigInt(sizeBytes) } });
     } finally {
-      await calls.run({ op: 'reconfigure', change: { ...which, ...HOLDING } });
+      await this.#hold();
       await setIoTimeout(this.index, TUNING.ioTimeoutMs);
     }
     this.record = { ...this.record, sectors };
+  }
+
+  /**
+   * Connects a device that an earlier initiator has left. That one may have ended in the middle of making it, or of letting it grow:
+   * what it had no time to set is set now.
+   */
+  async takeUp(reason: string): Promise<void> {
+    try {
+      const wasLeftInTheMiddle = ioTimeoutMsOf(this.index) !== TUNING.ioTimeoutMs;
+      // First: who waits for the connection shall not be given up.
+      if (wasLeftInTheMiddle && this.#isOurs) await this.#hold();
+      await this.link.reconnect(reason);
+      if (this.link.trouble === '') await this.#tune();
+    } catch (error) {
+      this.#tell(`works, but could not be set: ${(error as Error).message}`);
+    }
   }
 
   get #isOurs(): boolean {
@@ -144,13 +160,22 @@ export class NbdDevice {
   /** Sets the new device, and makes sure that it is the one that was meant. */
   async #settle(): Promise<void> {
     const { name, sectors } = this.record;
-    for (const problem of await tune(this.index, TUNING)) this.#tell(`works, but ${problem}`);
+    await this.#tune();
     if (!this.#isOurs || sizeBytesOf(this.index) !== sectors * SECTOR_BYTES) {
       throw new DeviceError('unavailable', `${this.path} of ${name} is not what was made: somebody has changed it; try again`);
     }
     if (!existsSync(this.path)) {
       throw new DeviceError('refused', `${this.path} was made, but can't be seen here: give the container the /dev of the host`);
     }
+  }
+
+  async #hold(): Promise<void> {
+    const { identifier } = this.record;
+    await this.#around.calls.run({ op: 'reconfigure', change: { index: this.index, identifier, ...HOLDING } });
+  }
+
+  async #tune(): Promise<void> {
+    for (const problem of await tune(this.index, TUNING)) this.#tell(`works, but ${problem}`);
   }
 
   async #requireUnused(): Promise<void> {

@@ -45,8 +45,13 @@ export function sizeBytesOf(index: number): number {
   return Number(textOf(`nbd${index}`, 'size') ?? 0) * SYSFS_SECTOR_BYTES;
 }
 
+/** How long the kernel waits for a request; NaN when the device is gone. */
+export function ioTimeoutMsOf(index: number): number {
+  return Number(textOf(`nbd${index}`, 'queue/io_timeout') ?? NaN);
+}
+
 /**
- * Sets a device. Only the timeout is worth failing for: without it a reconnected device stands still for half a minute.
+ * Sets what is not set yet of a device. Only the timeout is worth failing for: without it a reconnected device stands still for half a minute.
  * Some of these wait until no request is under way.
  * @returns what could not be set, a sentence each
  * @throws Error when the timeout can't be set
@@ -78,8 +83,19 @@ export async function setIoTimeout(index: number, timeoutMs: number): Promise<vo
   await set(join(BLOCK_DEVICES, `nbd${index}`, 'queue/io_timeout'), timeoutMs);
 }
 
+/** Lists of possible values have the present one in brackets. */
+function isSet(path: string, value: number | string): boolean {
+  try {
+    const present = readFileSync(path, 'utf8').trim();
+    return (/\[(.*)\]/.exec(present)?.[1] ?? present) === String(value);
+  } catch {
+    return false;
+  }
+}
+
 /** Without a limit in time a device whose target has just died would keep its attach for ever. */
 async function set(path: string, value: number | string): Promise<void> {
+  if (isSet(path, value)) return;
   const late = new AbortController();
   const timeout = sleep(WRITE_MS, undefined, { ref: false, signal: late.signal }).then(() => {
     throw new Error(`the kernel has not taken it after ${WRITE_MS / 1000} s`);

@@ -215,7 +215,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       .then(async () => {
         if (device.link.connection !== undefined) return;
         await sleep(Math.max(this.#deadSinceMs + QUARANTINE_US / 1_000 - performance.now(), 0));
-        await device.link.reconnect('the initiator before has ended');
+        await device.takeUp('the initiator before has ended');
       });
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NbdControl } from '../../../src/system/nbd-control.ts';
 import { closeFd, socketPair } from '../../../src/system/unix-socket.ts';
@@ -8,6 +9,9 @@ import { eventually, within } from '../../support/faults-process.ts';
 import { attributeOf, kill, KernelNbd, runUnhurried } from '../../support/kernel-nbd.ts';
 import { startTarget } from '../../support/target-process.ts';
 import { kernelCase } from '../guest/cases.ts';
+
+/** After so long, I/O of a device that waits for an initiator would fail, had it been left as it was. */
+const GIVEN_UP_MS = 4_000;
 
 /** What goes wrong around devices of the kernel's NBD driver. */
 
@@ -165,6 +169,35 @@ kernelCase(
       const initiator = await host.start();
       await initiator.logged(/e10\.3 was attached by an earlier initiator, but its device has been disconnected/);
       await host.attach('e10.3');
+      await host.detach('e10.3');
+    }),
+  60_000,
+);
+
+kernelCase(
+  'a device that an initiator was about to set when it was killed, or was letting grow, is set by the next one',
+  async () =>
+    KernelNbd.use(async (host) => {
+      await host.lab.vblade('e10.3', host.lab.disk());
+      await host.start();
+      const device = await host.attach('e10.3');
+      await kill(host.initiator, 'SIGKILL');
+      const control = NbdControl.open();
+      const which = { index: Number(device.slice('/dev/nbd'.length)), identifier: attributeOf(device, 'backend') ?? '' };
+      control.reconfigure({ ...which, timeoutSeconds: 10, deadConnectionSeconds: GIVEN_UP_MS / 2_000 });
+      control.close();
+      writeFileSync(join('/sys/block', basename(device), 'queue/scheduler'), 'mq-deadline');
+      await host.start();
+      await host.connected('e10.3');
+      const set = (): unknown[] => ['queue/io_timeout', 'queue/scheduler'].map((name) => attributeOf(device, name));
+      await eventually('the device to be set', 20_000, () => String(set()) === '1000,[none] mq-deadline');
+
+      // Nor is a write given up.
+      await kill(host.initiator, 'SIGKILL');
+      const writing = runUnhurried('dd', 'if=/dev/zero', `of=${device}`, 'bs=4k', 'count=1', 'oflag=direct');
+      await sleep(GIVEN_UP_MS);
+      await host.start();
+      assert.equal(await writing, 0);
       await host.detach('e10.3');
     }),
   60_000,
