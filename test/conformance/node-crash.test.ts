@@ -1,22 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
-import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from '../../src/node/crash-points.ts';
+import { CRASH_POINTS, CRASH_VARIABLE } from '../../src/node/crash-points.ts';
 import { eventually } from '../support/faults-process.ts';
 import { withNode } from '../support/node-laboratory.ts';
-import { live, LIFE_BYTES } from '../support/node-life.ts';
+import { FILE_SYSTEM_POINTS, live, LIFE_BYTES } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
 const LIFE_MS = 240_000;
 const END_MS = 10_000;
 const LIVES_MS = 480_000;
-const FORMAT_POINTS: readonly CrashPoint[] = [
-  'format-recorded',
-  'format-made',
-  'format-confirmed',
-  'stage-mounted',
-  'expand-grown',
-];
 
 describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
   for (const use of ['ext4', 'block'] as const) {
@@ -25,7 +18,7 @@ describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
       `goes on where it was when it dies at every crash point in one life of a volume as ${use}`,
       async () => {
         await withNode({ disks: { 'e10.1': LIFE_BYTES } }, async (lab) => {
-          const points = CRASH_POINTS.filter((point) => use !== 'block' || !FORMAT_POINTS.includes(point));
+          const points = CRASH_POINTS.filter((point) => use !== 'block' || !FILE_SYSTEM_POINTS.includes(point));
           const left = [...points];
           const next = (): Readonly<Record<string, string>> => {
             const point = left.shift();

@@ -4,14 +4,17 @@ import type { NodeMethods } from '../../src/csi/messages.ts';
 import { RpcClient } from '../../src/rpc/client.ts';
 import type { Init } from '../../src/rpc/message-types.ts';
 import { loadService } from '../../src/rpc/service.ts';
-import { isRpcError } from '../../src/rpc/status.ts';
+import { isRpcError, type RpcCode } from '../../src/rpc/status.ts';
 import { eventually, TestProcess } from './faults-process.ts';
+import { patiently } from './patience.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
-const CALL_MS = 30_000;
+const CALL_MS = 10_000;
 const INSIST_MS = 40_000;
 const LOOK_MS = 100;
+/** What an orchestrator makes a call again for. */
+const PASSING: readonly RpcCode[] = ['ABORTED', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'];
 
 export type NodeMethod = keyof NodeMethods;
 export type NodeRequest<Name extends NodeMethod> = Init<NodeMethods[Name]['request']>;
@@ -99,14 +102,18 @@ export class NodeProcess {
   async call<Name extends NodeMethod>(
     method: Name,
     request: NodeRequest<Name>,
-    timeoutMs = CALL_MS,
+    timeoutMs = patiently(CALL_MS),
   ): Promise<NodeResponse<Name>> {
     if (this.#client === undefined) throw new Error('the node plugin was not started');
     return this.#client.call(method, request, { timeoutMs });
   }
 
   /** `OK`, or gRPC's name of what went wrong and the message. */
-  async outcome<Name extends NodeMethod>(method: Name, request: NodeRequest<Name>, timeoutMs = CALL_MS): Promise<string> {
+  async outcome<Name extends NodeMethod>(
+    method: Name,
+    request: NodeRequest<Name>,
+    timeoutMs = patiently(CALL_MS),
+  ): Promise<string> {
     try {
       await this.call(method, request, timeoutMs);
       return 'OK';
@@ -122,7 +129,7 @@ export class NodeProcess {
       try {
         return await this.call(method, request);
       } catch (error) {
-        if (!isRpcError(error) || (error.code !== 'ABORTED' && error.code !== 'UNAVAILABLE')) throw error;
+        if (!isRpcError(error) || !PASSING.includes(error.code)) throw error;
         await this.revive();
         return undefined;
       }
