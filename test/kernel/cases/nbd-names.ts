@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SAN } from '../../support/faults-laboratory.ts';
 import { eventually } from '../../support/faults-process.ts';
-import { kill, KernelNbd } from '../../support/kernel-nbd.ts';
+import { attributeOf, kill, KernelNbd } from '../../support/kernel-nbd.ts';
 import { startTarget } from '../../support/target-process.ts';
 import { kernelCase } from '../guest/cases.ts';
 
 /** Devices whose numbers follow from their addresses, and links to them and to their partitions. */
 
 const WORDS = ['--interfaces', SAN, '--attach', 'nbd', '--static-minors', '--etherd-partitions'];
+const DISK_BYTES = 64 * 2 ** 20;
 const PARTITIONS = 'label: gpt\nsize=16MiB\nsize=16MiB\n';
 const LINK_MS = 20_000;
 
@@ -65,6 +66,36 @@ kernelCase(
       await shown('e10.3', 'e10.3p1');
       await host.detach('e10.3');
       assert.deepEqual(links(), []);
+    }),
+  120_000,
+);
+
+kernelCase(
+  'with static minors an index that qemu-nbd holds is refused, and left alone; a slot that has none is refused, too',
+  async () =>
+    withPartitions(async (host) => {
+      const theirs = join(host.lab.folder, 'theirs');
+      writeFileSync(theirs, 'of qemu-nbd');
+      truncateSync(theirs, DISK_BYTES / 2);
+      // Its socket is in /run/lock otherwise, which a guest does not have.
+      const socket = `--socket=${join(host.lab.folder, 'qemu-nbd.sock')}`;
+      execFileSync('qemu-nbd', ['--connect=/dev/nbd3', socket, '--format=raw', '--read-only', theirs], { stdio: 'inherit' });
+      try {
+        await startTarget(host.lab, `e0.3=${host.lab.disk()}`, `e0.16=${host.lab.disk('other')}`);
+        await eventually('qemu-nbd', LINK_MS, () => Number(attributeOf('nbd3', 'size')) === DISK_BYTES / 2 / 512);
+        const pid = attributeOf('nbd3', 'pid');
+        await host.start(WORDS);
+        await assert.rejects(
+          host.attach('e0.3'),
+          /e0\.3 must be \/dev\/nbd3 \(--static-minors\), which is in use; end what uses it/,
+        );
+        await assert.rejects(host.attach('e0.16'), /e0\.16 has no static minor: only slots 0 to 15 have/);
+        assert.deepEqual((await host.initiator.stat()).attachments, []);
+        assert.equal(attributeOf('nbd3', 'pid'), pid);
+      } finally {
+        execFileSync('qemu-nbd', ['--disconnect', '/dev/nbd3']);
+      }
+      await eventually('qemu-nbd to be gone', LINK_MS, () => attributeOf('nbd3', 'pid') === undefined);
     }),
   120_000,
 );
