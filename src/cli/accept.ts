@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { formatTargetAddress, type TargetAddress } from '../aoe/address.ts';
-import { DirectoryStore } from '../embedded/directory-store.ts';
 import { acceptDisk } from '../volumes/accept-disk.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import { CommandFailure, EXIT_BUSY, EXIT_FAILED } from './exit-codes.ts';
+import { openExistingStore, storeOption } from './open-store.ts';
 import { parseTarget } from './options.ts';
 
 interface Options {
@@ -30,17 +29,14 @@ export function acceptCommand(): Command {
   return new Command('accept')
     .description('say that the disk of a volume is right as it is, though not as it was left')
     .argument('<target>', 'address of the target, e<shelf>.<slot>', parseTarget)
-    .addOption(new Option('--store <directory>', 'folder that all processes share').env('AOE_CSI_STORE').makeOptionMandatory())
+    .addOption(storeOption())
     .addHelpText('after', HELP)
     .action(run);
 }
 
-async function run({ shelf, slot }: TargetAddress, { store: folder }: Options): Promise<void> {
+async function run({ shelf, slot }: TargetAddress, { store: place }: Options): Promise<void> {
   const address = formatTargetAddress(shelf, slot);
-  // Opening makes what is not there: a name with a slip in it would be a new and empty store.
-  if (!existsSync(folder))
-    throw new CommandFailure(EXIT_FAILED, `there is no store in ${folder}; name that of controller and node`);
-  const store = await DirectoryStore.open(folder);
+  const store = await openExistingStore(place);
   try {
     const forgotten = await acceptDisk(store, address);
     const known =

@@ -2,11 +2,11 @@ import { Command, Option } from 'commander';
 import { Controller } from '../controller/daemon.ts';
 import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
 import { socketPathOf } from '../csi/endpoint.ts';
-import { DirectoryStore } from '../embedded/directory-store.ts';
 import type { LogLevel } from '../logging/logger.ts';
 import { isClusterId } from '../volumes/claim.ts';
 import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
+import { openStore, storeOption } from './open-store.ts';
 import { logLevelOption, metricsOption } from './options.ts';
 import { stopSignal, switchLevelOnSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -34,7 +34,7 @@ export function controllerCommand(): Command {
   return new Command('controller')
     .description('serve CSI Controller: volumes, and where they are (daemon)')
     .addOption(new Option('--endpoint <socket>', 'unix socket to serve CSI on').env('CSI_ENDPOINT').makeOptionMandatory())
-    .addOption(new Option('--store <directory>', 'folder that all processes share').env('AOE_CSI_STORE').makeOptionMandatory())
+    .addOption(storeOption())
     .addOption(
       new Option('--cluster-id <id>', 'names this cluster among all on the storage network; must never change')
         .env('AOE_CSI_CLUSTER_ID')
@@ -54,7 +54,7 @@ async function run(options: Options): Promise<void> {
   const { clusterId, driverName, metrics: metricsAddress } = options;
   const logger = daemonLogger(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
-  const store = await DirectoryStore.open(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
+  const store = await openStore(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
   const controller = await Controller.start(
     { socketPath, clusterId, driverName, version: version(), metricsAddress },
     store,

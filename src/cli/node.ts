@@ -3,13 +3,13 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
 import { socketPathOf } from '../csi/endpoint.ts';
-import { DirectoryStore } from '../embedded/directory-store.ts';
 import type { LogLevel } from '../logging/logger.ts';
 import { NodePlugin } from '../node/node-plugin.ts';
 import { isClusterId } from '../volumes/claim.ts';
 import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
 import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_FAILED } from './exit-codes.ts';
+import { openStore, storeOption } from './open-store.ts';
 import {
   CSI_ENDPOINT_DEFAULT,
   logLevelOption,
@@ -90,11 +90,7 @@ export function nodeCommand(): Command {
         .env('AOE_CSI_INITIATOR')
         .default(SOCKET_DEFAULT),
     )
-    .addOption(
-      new Option('--store <directory>', 'where controllers and nodes keep the inventory')
-        .env('AOE_CSI_STORE')
-        .makeOptionMandatory(),
-    )
+    .addOption(storeOption())
     .addOption(
       new Option('--state-directory <path>', 'where this node remembers what is staged; best on a tmpfs')
         .env('AOE_CSI_STATE_DIRECTORY')
@@ -146,7 +142,7 @@ async function run(options: Options): Promise<void> {
   reapOrphansAsFirstProcess();
   const socketPath = socketPathOf(options.endpoint);
   const onProblem = (message: string): void => logger.error(message, { component: 'store' });
-  const store = await DirectoryStore.open(options.store, { clusterId: options.clusterId, onProblem });
+  const store = await openStore(options.store, { clusterId: options.clusterId, onProblem });
   const { registrationDirectory, registrationEndpoint = socketPath } = options;
   const plugin = await NodePlugin.start(
     {

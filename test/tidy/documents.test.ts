@@ -33,12 +33,22 @@ test('every npm script that a document names exists in package.json', () => {
   expect(named.filter((script) => !(script in scripts))).toEqual([]);
 });
 
-test('every Debian package that a test asks for is one that `npm test` installs', async () => {
-  const { JOBS } = (await import(pathOf('tools/run/jobs.js'))) as { JOBS: { test: { debianPackages(): string[] } } };
-  const installed = JOBS.test.debianPackages();
-  const tests = repositoryFiles().filter((name) => /^test\/.*\.ts$/.test(name) && name !== 'test/support/requires.ts');
-  const asked = tests.flatMap((name) =>
-    [...textOf(name).matchAll(/(?<![.\w])command\('([^']+)'(?:, '([^']+)')?\)/g)].map((match) => match[2] ?? match[1]),
-  );
-  expect(asked.filter((name) => !installed.includes(name))).toEqual([]);
+test('every Debian package that a test asks for is one that its job installs', async () => {
+  type Job = { debianPackages(): string[] };
+  const { JOBS } = (await import(pathOf('tools/run/jobs.js'))) as { JOBS: Record<'test' | 'test:cluster', Job> };
+  const files = repositoryFiles().filter((name) => /^test\/.*\.ts$/.test(name) && name !== 'test/support/requires.ts');
+  const isOfCluster = (name: string): boolean => /^test\/(cluster\/|support\/cluster-)/.test(name);
+  const missing = (job: Job, names: readonly string[]): string[] => {
+    const asked = names.flatMap((name) =>
+      [...textOf(name).matchAll(/(?<![.\w])command\('([^']+)'(?:, '([^']+)')?\)/g)].map((match) => match[2] ?? match[1]),
+    );
+    return asked.filter((name) => !job.debianPackages().includes(name));
+  };
+  expect(
+    missing(
+      JOBS.test,
+      files.filter((name) => !isOfCluster(name)),
+    ),
+  ).toEqual([]);
+  expect(missing(JOBS['test:cluster'], files.filter(isOfCluster))).toEqual([]);
 });

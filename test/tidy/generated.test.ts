@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type protobuf from 'protobufjs';
+import { CUSTOM_RESOURCES } from '../../src/kubernetes/custom-resources.ts';
 import { loadProto } from '../../src/rpc/proto-file.ts';
-import { pathOf, textOf } from '../support/repository.ts';
+import { pathOf, repositoryFiles, textOf } from '../support/repository.ts';
 
 interface Generated {
   readonly proto: string;
@@ -18,4 +19,13 @@ test('generated types are what the .proto files say (`node tools/generate-messag
   const { GENERATED, PARSING, generateMessages } = (await import(pathOf('tools/generate-messages.js'))) as Generator;
   const outdated = GENERATED.filter((entry) => generateMessages(loadProto(entry.proto, PARSING), entry) !== textOf(entry.output));
   expect(outdated).toEqual([]);
+});
+
+test('definitions of kinds are what the records say (`node tools/generate-crds.js` repairs)', async () => {
+  const { crdFiles } = (await import(pathOf('tools/generate-crds.js'))) as {
+    crdFiles: (definitions: unknown) => Promise<Readonly<Record<string, string>>>;
+  };
+  const wanted = await crdFiles(CUSTOM_RESOURCES);
+  const there = repositoryFiles().filter((name) => name.startsWith('deploy/helm/crds/'));
+  expect(Object.fromEntries(there.map((name) => [name, textOf(name)]))).toEqual(wanted);
 });

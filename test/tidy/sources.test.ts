@@ -28,6 +28,11 @@ test('engines hold no BigInt literal', () => {
   expect(linesMatching(engines, /(?<![\w.])\d+n\b/)).toEqual([]);
 });
 
+test('the Kubernetes library is loaded by the store in Kubernetes, and that only when it is asked for', () => {
+  const others = sources.filter((name) => !name.startsWith('src/kubernetes/'));
+  expect(linesMatching(others, /^(?:import|export|\}) (?!type ).*'[^']*kubernetes\//)).toEqual([]);
+});
+
 test('no barrel file stands between a reader and the file that is meant', () => {
   expect(files.filter((name) => /(^|\/)index\.(ts|js)$/.test(name))).toEqual([]);
 });

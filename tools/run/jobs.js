@@ -32,6 +32,9 @@ const TEST_PACKAGES = [
 /** What boots a guest and fills its first files. */
 const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'nbd-client'];
 
+/** What a control plane of Kubernetes is made of, beside what is built from Go modules (Go itself is not installed). */
+const CLUSTER_PACKAGES = ['etcd-server', 'openssl', 'util-linux'];
+
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });
 const binary = (name, ...args) => node(`node_modules/.bin/${name}`, ...args);
@@ -60,6 +63,14 @@ export const JOBS = {
     build: true,
     // Formatting, linting and the house rules are tests too: test/tidy/.
     commands: (args) => [{ ...node('node_modules/jest/bin/jest.js', ...args), environment: JEST_ENVIRONMENT }],
+  },
+
+  'test:cluster': {
+    debianPackages: () => CLUSTER_PACKAGES,
+    build: true,
+    commands: (args) => [
+      { ...node('node_modules/jest/bin/jest.js', '--config', 'jest.cluster.config.js', ...args), environment: JEST_ENVIRONMENT },
+    ],
   },
 
   'test:kernel': {

@@ -1,0 +1,35 @@
+import { VolumeError } from '../volumes/errors.ts';
+import type { ApiConnection } from './api-connection.ts';
+import { refusal, saysThereIsNone } from './api-failure.ts';
+import { answered } from './object-collection.ts';
+
+/** Holds the id of the cluster that the records of a namespace belong to; immutable. */
+const NAME = 'aoe-csi-cluster';
+const CONFIG_MAPS = { kind: 'ConfigMap', plural: 'configmaps', singular: 'configmap', shortName: 'cm' };
+
+/**
+ * With another cluster id, all claims of ours on the storage network would look like strangers', and all names be free again.
+ * @throws VolumeError `failed-precondition` when the namespace is another cluster's, or has no id yet and we may not write it
+ */
+export async function requireCluster(connection: ApiConnection, namespace: string, clusterId: string): Promise<void> {
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
+  const reading = { what: `read the cluster's id in configmap ${NAME}`, resource: CONFIG_MAPS, namespace };
+  const answer = await answered(reading, false, async () => connection.request({ method: 'GET', path: `${path}/${NAME}` }));
+  if (saysThereIsNone(answer, NAME)) {
+    const writing = { ...reading, what: `write the cluster's id into configmap ${NAME}` };
+    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: NAME }, data: { clusterId }, immutable: true };
+    const made = await answered(writing, true, async () => connection.request({ method: 'POST', path, body }));
+    if (made.status === 201) return;
+    // Somebody was faster: what is there now?
+    if (made.status === 409) return requireCluster(connection, namespace, clusterId);
+    throw refusal(writing, made);
+  }
+  if (answer.status !== 200) throw refusal(reading, answer);
+  const owner = (answer.body as { readonly data?: Readonly<Record<string, string>> }).data?.['clusterId'];
+  if (owner === clusterId) return;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot use namespace ${namespace} for cluster ${clusterId}: it is cluster ${owner ?? '(no id)'}'s, and a cluster's id never changes; ` +
+      `give --cluster-id ${owner ?? ''}, or another namespace`,
+  );
+}

@@ -1,0 +1,156 @@
+import { NODE_RECORD_SCHEMA, TARGET_RECORD_SCHEMA } from '../volumes/record-check.ts';
+import type { Schema } from '../volumes/record-shapes.ts';
+import { ESCAPE } from './object-names.ts';
+import { GROUP, NODES, TARGETS, VERSION, type Resource } from './resources.ts';
+
+/**
+ * The definitions of the driver's kinds: what stands in deploy/helm/crds. Their schemas are those of the records (record-check.ts);
+ * here is what only an API server needs: rules between old and new, and what `kubectl get` prints.
+ */
+
+/** A rule in CEL; `oldSelf` makes it one about changes. */
+interface Rule {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** Rules by where they stand: '' is the object itself, `spec.claim` a member. */
+type Rules = Readonly<Record<string, readonly Rule[]>>;
+
+interface Column {
+  readonly name: string;
+  readonly jsonPath: string;
+  readonly description: string;
+  readonly type?: string;
+  /** Above 0: with `-o wide` only. */
+  readonly priority?: number;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const SAME_CLAIM = 'self.claim != oldSelf.claim';
+
+const TARGET_RULES: Rules = {
+  '': [{ rule: 'self.metadata.name == self.spec.address', message: 'an AoeTarget is named by the address in its spec' }],
+  'spec.address': [{ rule: 'self == oldSelf', message: 'the address of a target never changes' }],
+  'spec.claim': [
+    { rule: `${SAME_CLAIM} || self.epoch >= oldSelf.epoch`, message: 'the epoch of a claim never goes back' },
+    { rule: `${SAME_CLAIM} || self.volumeName == oldSelf.volumeName`, message: 'a claim is of one volume for ever' },
+    {
+      rule: `${SAME_CLAIM} || oldSelf.format.state == 'never' || self.format.state != 'never'`,
+      message: 'what has been formatted, or may have been, can not be called never formatted again',
+    },
+  ],
+};
+
+const TARGET_COLUMNS: readonly Column[] = [
+  { name: 'State', jsonPath: '.spec.state', description: 'what may be done with the target' },
+  { name: 'Bytes', jsonPath: '.spec.identity.sizeBytes', description: 'size of the disk', type: 'integer' },
+  { name: 'Volume', jsonPath: '.spec.claim.volumeName', description: 'the volume that has claimed it' },
+  { name: 'Node', jsonPath: '.spec.publications[0].nodeId', description: 'the first node it is published to' },
+  { name: 'Task', jsonPath: '.spec.task.kind', description: 'work under way on a node' },
+  { name: 'Fencing', jsonPath: '.spec.fencing', description: 'how far it can refuse others' },
+  { name: 'Reason', jsonPath: '.spec.reason', description: 'why it is in that state', priority: 1 },
+  { name: 'Serial', jsonPath: '.spec.identity.serial', description: 'serial number of the disk', priority: 1 },
+];
+
+const NODE_RULES: Rules = {
+  '': [
+    {
+      rule: `self.metadata.name == self.spec.nodeId || self.metadata.name.startsWith('${ESCAPE}')`,
+      message: 'an AoeNode is named by the node id in its spec',
+    },
+  ],
+  'spec.nodeId': [{ rule: 'self == oldSelf', message: 'the id of a node never changes' }],
+};
+
+const NODE_COLUMNS: readonly Column[] = [
+  { name: 'Interfaces', jsonPath: '.spec.interfaces', description: 'its interfaces on storage networks' },
+  { name: 'Max volumes', jsonPath: '.spec.volumesMax', description: 'volumes that it can have at a time', type: 'integer' },
+  { name: 'Boot', jsonPath: '.spec.bootId', description: 'changes whenever the node starts', priority: 1 },
+];
+
+export const CUSTOM_RESOURCES: readonly Json[] = [
+  definition(
+    TARGETS,
+    'A target on the storage network, and the volume on it.',
+    TARGET_RECORD_SCHEMA,
+    TARGET_RULES,
+    TARGET_COLUMNS,
+  ),
+  definition(
+    NODES,
+    'What a node sees of the storage network, and what it has staged.',
+    NODE_RECORD_SCHEMA,
+    NODE_RULES,
+    NODE_COLUMNS,
+  ),
+];
+
+function definition(names: Resource, description: string, record: Schema, rules: Rules, columns: readonly Column[]): Json {
+  const { kind, plural, singular, shortName } = names;
+  const age: Column = {
+    name: 'Age',
+    jsonPath: '.metadata.creationTimestamp',
+    description: 'since it was first seen',
+    type: 'date',
+  };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: { kind, listKind: `${kind}List`, plural, singular, shortNames: [shortName], categories: ['aoe'] },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          additionalPrinterColumns: [...columns, age].map(({ name, ...rest }) => ({ name, type: 'string', ...rest })),
+          schema: { openAPIV3Schema: objectSchema(description, record, rules) },
+        },
+      ],
+    },
+  };
+}
+
+function objectSchema(description: string, record: Schema, rules: Rules): Json {
+  return {
+    type: 'object',
+    description,
+    required: ['spec'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      // Written as a whole, by compare-and-set: a field of it has no owner of its own.
+      spec: { ...structural(record, 'spec', rules), 'x-kubernetes-map-type': 'atomic' },
+    },
+    ...validations('', rules),
+  };
+}
+
+/** A schema as Kubernetes wants it, with the rules that stand at `path` and below. */
+function structural(schema: Schema, path: string, rules: Rules): Json {
+  const { properties, items, additionalProperties, ...rest } = schema;
+  return {
+    ...rest,
+    ...(schema.type === 'integer' ? { format: 'int64' } : {}),
+    ...(items === undefined ? {} : { items: structural(items, `${path}[]`, rules), 'x-kubernetes-list-type': 'atomic' }),
+    ...(additionalProperties === undefined ? {} : { additionalProperties: structural(additionalProperties, `${path}{}`, rules) }),
+    ...(properties === undefined
+      ? {}
+      : {
+          properties: Object.fromEntries(
+            Object.entries(properties).map(([key, member]) => [key, structural(member, `${path}.${key}`, rules)]),
+          ),
+        }),
+    ...validations(path, rules),
+  };
+}
+
+function validations(path: string, rules: Rules): Json {
+  return rules[path] === undefined ? {} : { 'x-kubernetes-validations': rules[path] };
+}

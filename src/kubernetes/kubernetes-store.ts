@@ -1,0 +1,100 @@
+import { KubeConfig } from '@kubernetes/client-node';
+import { VolumeError } from '../volumes/errors.ts';
+import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
+import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
+import type { Store } from '../volumes/store.ts';
+import { ApiConnection } from './api-connection.ts';
+import { requireCluster } from './cluster-id.ts';
+import { MetadataWatcher } from './metadata-watcher.ts';
+import { answered, ObjectCollection } from './object-collection.ts';
+import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
+
+/** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
+const TARGETS_PAGE = 500;
+const NODES_PAGE = 50;
+
+export interface KubernetesStoreOptions {
+  /** Where the objects are; the namespace of the pod, or of the kubeconfig's context, where it is left out. */
+  readonly namespace?: string | undefined;
+  /** Whose the store is: written into a new one, and compared with what is there. Left out by those who only look. */
+  readonly clusterId?: string;
+  /** A file; where it is left out, as kubectl finds it (KUBECONFIG), or the service account of the pod. */
+  readonly kubeConfig?: string;
+  /** Hears what a person should know and no caller is told: damaged records that a listing left out, an API server that is away. */
+  readonly onProblem?: (message: string) => void;
+  /** For tests: a watch that has heard nothing for so long is given up. */
+  readonly silenceMs?: number;
+}
+
+/** The store of a Kubernetes cluster: an object for each record, AoeTarget and AoeNode, in one namespace of the API server. */
+export class KubernetesStore implements Store {
+  readonly targets: ObjectCollection<TargetRecord>;
+  readonly nodes: ObjectCollection<NodeRecord>;
+  readonly namespace: string;
+  readonly #connection: ApiConnection;
+
+  /**
+   * @throws VolumeError `unavailable` when the API server does not answer or does not know the kinds of objects; `failed-precondition`
+   * when there is no configuration, the objects may not be read, or they are another cluster's
+   */
+  static async open(options: KubernetesStoreOptions = {}): Promise<KubernetesStore> {
+    const config = configuration(options.kubeConfig);
+    const namespace = options.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
+    const connection = new ApiConnection(config);
+    try {
+      const { onProblem = () => undefined, silenceMs } = options;
+      const partsOf = async (resource: Resource, page: number) => {
+        const path = `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/${resource.plural}`;
+        const attempt = { what: `watch ${resource.plural} in namespace ${namespace}`, resource, namespace };
+        const watcher = new MetadataWatcher({ connection, path, attempt, onProblem, silenceMs });
+        await answered(attempt, false, async () => watcher.begin());
+        return { connection, resource, namespace, path, page, watcher, onProblem };
+      };
+      const targets = await partsOf(TARGETS, TARGETS_PAGE);
+      const nodes = await partsOf(NODES, NODES_PAGE);
+      if (options.clusterId !== undefined) await requireCluster(connection, namespace, options.clusterId);
+      return new KubernetesStore(
+        connection,
+        namespace,
+        new ObjectCollection<TargetRecord>({ ...targets, problemOf: targetRecordProblem }),
+        new ObjectCollection<NodeRecord>({ ...nodes, problemOf: nodeRecordProblem }),
+      );
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    connection: ApiConnection,
+    namespace: string,
+    targets: ObjectCollection<TargetRecord>,
+    nodes: ObjectCollection<NodeRecord>,
+  ) {
+    this.#connection = connection;
+    this.namespace = namespace;
+    this.targets = targets;
+    this.nodes = nodes;
+  }
+
+  /** Ends watching and waits for requests under way; later calls are refused. */
+  async close(): Promise<void> {
+    this.targets.close();
+    this.nodes.close();
+    await this.#connection.close();
+  }
+}
+
+function configuration(file: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (file === undefined) config.loadFromDefault();
+    else config.loadFromFile(file);
+    return config;
+  } catch (error) {
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot read the kubeconfig: ${(error as Error).message}; name one in KUBECONFIG, or run in a pod with a service account`,
+    );
+  }
+}

@@ -1,0 +1,15 @@
+/** What the driver's objects are called in the API server. */
+export const GROUP = 'aoe.csi.dev';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** A kind of object: each holds one record of the store in its `spec`. */
+export interface Resource {
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortName: string;
+}
+
+export const TARGETS: Resource = { kind: 'AoeTarget', plural: 'aoetargets', singular: 'aoetarget', shortName: 'aoet' };
+export const NODES: Resource = { kind: 'AoeNode', plural: 'aoenodes', singular: 'aoenode', shortName: 'aoen' };
