@@ -36,12 +36,19 @@ export function installedGoProgram(packageAtVersion: string): string {
   });
 }
 
-/** A program whose sources are a folder of this repository with a go.mod of its own. */
-export function builtGoProgram(name: string, folder: string): string {
-  const hash = createHash('sha256');
+export interface GoBuild {
+  /** What to build, when it is not the folder's own sources: a package of a module that the folder's go.mod requires. */
+  readonly package?: string;
+  readonly linkerFlags?: readonly string[];
+}
+
+/** A program that is built in a folder of this repository with a go.mod of its own; built again when anything there has changed. */
+export function builtGoProgram(name: string, folder: string, { package: path = '.', linkerFlags = [] }: GoBuild = {}): string {
+  const hash = createHash('sha256').update(`${path} ${linkerFlags.join(' ')}`);
   for (const file of readdirSync(folder).sort()) hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
   return cached(`${name}-${hash.digest('hex').slice(0, 12)}`, (output) => {
-    run(['build', '-trimpath', '-ldflags=-s -w', '-o', join(output, name), '.'], {}, folder);
+    const flags = ['-trimpath', `-ldflags=${['-s', '-w', ...linkerFlags].join(' ')}`];
+    run(['build', ...flags, '-o', join(output, name), path], {}, folder);
     return name;
   });
 }

@@ -39,6 +39,10 @@ export class StoreProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Waits until it has said something that `accept` knows. */
   async said(accept: (line: string) => boolean): Promise<void> {
     while (!this.lines.some(accept)) {

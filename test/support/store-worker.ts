@@ -45,19 +45,22 @@ const JOBS: Readonly<Record<string, Job>> = {
     say('done');
   },
 
-  /** Says the names that it is told of, until standard input ends. */
-  watch: async (store) => {
-    const stop = store.targets.watch((names) => {
-      for (const name of names) say(name);
-    });
-    say('watching');
-    process.stdin.resume();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    process.stdin.once('end', () => resolve());
-    await promise;
-    stop();
-  },
+  watch: async ({ targets }) => sayNames(targets),
+  'watch-nodes': async ({ nodes }) => sayNames(nodes),
 };
+
+/** Says the names that it is told of, until standard input ends. */
+async function sayNames(collection: Pick<Store['targets'], 'watch'>): Promise<void> {
+  const stop = collection.watch((names) => {
+    for (const name of names) say(name);
+  });
+  say('watching');
+  process.stdin.resume();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  process.stdin.once('end', () => resolve());
+  await promise;
+  stop();
+}
 
 function say(line: string): void {
   writeSync(1, `${line}\n`);

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
+import { ControlPlane } from '../support/cluster-control-plane.ts';
+import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { ClusterLaboratory, failureOf, installCrds } from '../support/cluster-store.ts';
+import { describeIf } from '../support/requires.ts';
+import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
+
+const HEAD = { apiVersion: 'aoe.csi.dev/v1alpha1', kind: 'AoeTarget' };
+
+const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
+
+describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
+  let plane: ControlPlane;
+  let laboratory: ClusterLaboratory;
+  let store: KubernetesStore;
+  let early = '';
+
+  beforeAll(async () => {
+    plane = await ControlPlane.start();
+    early = await failureOf(KubernetesStore.open({ kubeConfig: plane.admin }));
+    await installCrds(plane);
+  }, PROGRAMS_BUILD_MS);
+  afterAll(async () => plane.end());
+  beforeEach(async () => {
+    laboratory = await ClusterLaboratory.make(plane);
+    store = await laboratory.open();
+  });
+  afterEach(async () => laboratory.remove());
+
+  const targets = () => `/apis/aoe.csi.dev/v1alpha1/namespaces/${laboratory.namespace}/aoetargets`;
+
+  test('open() says how to install definitions that are not there', () => {
+    expect(early).toMatch(
+      /^unavailable: cannot watch aoetargets .*does not know aoetargets.aoe.csi.dev; run `kubectl apply -f deploy/,
+    );
+  });
+
+  test('an epoch that goes back, a volume that is renamed and a format that is forgotten are refused', async () => {
+    const claim = claimRecord({ epoch: 7, format: { state: 'formatted', fsType: 'ext4', uuid: 'u' } });
+    const { version } = await store.targets.create('e1.1', targetRecord('e1.1', { state: 'Claimed', claim }));
+    const withClaim = async (differences: Parameters<typeof claimRecord>[0]) =>
+      store.targets.update('e1.1', version, targetRecord('e1.1', { state: 'Claimed', claim: { ...claim, ...differences } }));
+    expect(await failureOf(withClaim({ epoch: 6 }))).toMatch(/^failed-precondition: .*the epoch of a claim never goes back/s);
+    expect(await failureOf(withClaim({ volumeName: 'x' }))).toMatch(/^failed-precondition: .*a claim is of one volume/s);
+    expect(await failureOf(withClaim({ format: { state: 'never', fsType: '', uuid: '' } }))).toMatch(/never formatted again/);
+    // Another claim is another volume.
+    await withClaim({ claim: 'b'.repeat(26), epoch: 1, volumeName: 'y', format: { state: 'never', fsType: '', uuid: '' } });
+  });
+
+  test('a record under another name, with a wrong member or with one that the definitions lack is refused', async () => {
+    expect(await failureOf(store.targets.create('e1.2', targetRecord('e1.1')))).toMatch(
+      /^failed-precondition: .*named by the address/s,
+    );
+    const wrong = targetRecord('e1.1', { identity: { serial: '', model: '', sizeBytes: -1 } });
+    expect(await failureOf(store.targets.create('e1.1', wrong))).toMatch(/^failed-precondition: .*sizeBytes/s);
+    const newer = { ...targetRecord('e1.1'), somethingNewer: 1 };
+    const failure = await failureOf(store.targets.create('e1.1', newer));
+    expect(failure).toMatch(/^failed-precondition: .*somethingNewer.*older than this program/s);
+    expect(await store.targets.list()).toEqual([]);
+  });
+
+  test('what people add to the metadata stays, and is a change', async () => {
+    const made = await store.targets.create('e1.1', targetRecord('e1.1'));
+    const labels = { rack: '7' };
+    const contentType = 'application/merge-patch+json';
+    await plane.request({ method: 'PATCH', path: `${targets()}/e1.1`, contentType, body: { metadata: { labels } } });
+    await expect(store.targets.update('e1.1', made.version, made.value)).rejects.toMatchObject({ name: 'ConflictError' });
+    const { version } = (await store.targets.get('e1.1'))!;
+    const written = await store.targets.update('e1.1', version, targetRecord('e1.1', { reason: 'x' }));
+    await store.targets.update('e1.1', written.version, targetRecord('e1.1', { reason: 'x' }));
+    expect(await plane.request({ method: 'GET', path: `${targets()}/e1.1` })).toMatchObject({ metadata: { labels } });
+  });
+
+  test('a record that the program can not trust is left out of list(), and get() says what to do', async () => {
+    const { version } = await store.targets.create('e1.1', targetRecord('e1.1'));
+    const body = { ...HEAD, metadata: { name: 'e1.300' }, spec: targetRecord('e1.300') };
+    await plane.request({ method: 'POST', path: targets(), body });
+    expect(await store.targets.list()).toMatchObject([{ name: 'e1.1', version }]);
+    expect(laboratory.problems.join()).toContain('address is not a target address');
+    expect(await failureOf(store.targets.get('e1.300'))).toContain(`kubectl edit aoetarget -n ${laboratory.namespace} e1.300`);
+  });
+
+  test('a record that etcd can not take is refused as too large', async () => {
+    const value = nodeRecord('n', [], { bootId: 'x'.repeat(2_000_000) });
+    await expect(store.nodes.create('n', value)).rejects.toMatchObject({ code: 'resource-exhausted' });
+  });
+
+  test('a namespace that is not there is named', async () => {
+    const elsewhere = await laboratory.open({ namespace: 'nowhere' });
+    expect(await failureOf(elsewhere.targets.create('e1.1', targetRecord('e1.1')))).toMatch(
+      /^unavailable: .*no namespace nowhere/,
+    );
+  });
+
+  test('open() refuses another cluster id, also when two open at once', async () => {
+    await Promise.all([laboratory.open({ clusterId: 'a' }), laboratory.open({ clusterId: 'a' })]);
+    expect(await failureOf(laboratory.open({ clusterId: 'b' }))).toMatch(/^failed-precondition: .*cluster a's/);
+  });
+
+  test('open() says what is wrong with a configuration', async () => {
+    const stranger = plane.kubeConfig('nobody', { token: randomBytes(8).toString('hex') });
+    expect(await failureOf(KubernetesStore.open({ kubeConfig: stranger }))).toMatch(/^unavailable: .*does not know who asks/);
+    expect(await failureOf(KubernetesStore.open({ kubeConfig: '/nonexistent' }))).toMatch(/^failed-precondition: .*KUBECONFIG/);
+  });
+
+  test('reading and watching write nothing', async () => {
+    await store.targets.create('e1.1', targetRecord('e1.1'));
+    const other = await laboratory.open({ clusterId: 'a' });
+    const again = await laboratory.open({ clusterId: 'a' });
+    const before = plane.audited().length;
+    other.targets.watch(() => undefined);
+    other.nodes.watch(() => undefined);
+    for (let round = 0; round < 10; round++) {
+      await other.targets.get('e1.1');
+      await again.targets.list();
+      await again.nodes.list();
+    }
+    const since = plane.audited().slice(before);
+    expect(since.length).toBeGreaterThanOrEqual(30);
+    expect(since.filter(({ verb }) => WRITES.includes(verb))).toEqual([]);
+  });
+});
