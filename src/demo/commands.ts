@@ -1,5 +1,5 @@
 import { runProgram } from '../system/programs.ts';
-import { inNamespace, INTERFACE } from './network.ts';
+import { inNamespace, INTERFACE, type CableEnd } from './network.ts';
 import type { DemoRun } from './run.ts';
 
 /** The address of the demo's target. */
@@ -28,9 +28,15 @@ export async function aoeCsi(run: DemoRun, args: readonly string[]): Promise<str
   return (await runProgram(program, words, COMMAND_MS)).trim();
 }
 
-export function initiatorCommandLine(run: DemoRun, backend: string): string[] {
-  const options = ['--interfaces', INTERFACE, '--socket', run.socketPath, '--attach', backend, '--etherd-directory', 'none'];
-  return inNamespace(run.initiatorNamespace, [...SELF, 'initiator', ...options]);
+export function initiatorCommandLine(run: DemoRun, end: CableEnd, backend: string): string[] {
+  const options = ['--interfaces', end.interface, ...initiatorMark(run), '--attach', backend, '--etherd-directory', 'none'];
+  const words = [...SELF, 'initiator', ...options];
+  return end.namespace === undefined ? words : inNamespace(end.namespace, words);
+}
+
+/** By these words its initiator is known among all processes of the machine. */
+export function initiatorMark(run: DemoRun): string[] {
+  return ['--socket', run.socketPath];
 }
 
 export function controllerCommandLine(run: DemoRun): string[] {

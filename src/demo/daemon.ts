@@ -4,7 +4,8 @@ import { findProgram } from '../system/programs.ts';
 import { waitUntil } from '../system/waiting.ts';
 
 const STOP_MS = 5_000;
-const READY_MS = 15_000;
+/** Machines may be slow: emulated ones are. One that has failed is noticed at once. */
+const READY_MS = 60_000;
 const LOG_LINES_SHOWN = 8;
 
 /** A process of the demo that stays: its output goes to a log file. */

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { chooseBackend } from '../initiator/attach/choice.ts';
 import { FuseBackend } from '../initiator/attach/fuse.ts';
+import { NbdBackend } from '../initiator/attach/nbd.ts';
+import { NbdSocketBackend } from '../initiator/attach/nbd-socket.ts';
 import { findProgram } from '../system/programs.ts';
 import { cleanUp } from './cleanup.ts';
 import { aoeCsi, type TargetKind } from './commands.ts';
@@ -55,14 +58,27 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
 
 async function live(run: DemoRun, options: DemoOptions, narrator: Narrator, signal: AbortSignal): Promise<boolean> {
   const startedMs = performance.now();
-  const obstacle = await new FuseBackend(run.folder, () => undefined).unavailable();
-  if (obstacle !== undefined) narrator.say(`no file system in this demo, nbdcopy instead: ${obstacle}`);
-  const laboratory = await Laboratory.build(run, options, obstacle === undefined ? 'fuse' : 'nbd-socket', narrator, signal);
-  const living = obstacle === undefined ? liveWithFileSystem(laboratory) : liveOnSocket(laboratory);
+  const backend = await backendFor(run, options, narrator);
+  const laboratory = await Laboratory.build(run, options, backend, narrator, signal);
+  const living = backend === 'nbd-socket' ? liveOnSocket(laboratory) : liveWithFileSystem(laboratory);
   const life = await Promise.race([living, laboratory.broken]);
   const { counters } = JSON.parse(await aoeCsi(run, ['stat', '--counters', '--json'])) as { counters: Counters };
   console.log(`\n${formatReport(life, counters, (performance.now() - startedMs) / 1000)}\n`);
   return life.damaged.length === 0;
+}
+
+/** Chooses as an initiator with --attach does, but before there is one: where that runs depends on it. */
+async function backendFor(run: DemoRun, options: DemoOptions, narrator: Narrator): Promise<string> {
+  const nbd = new NbdBackend(run.folder, () => undefined);
+  try {
+    const backends = [nbd, new FuseBackend(run.folder, () => undefined), new NbdSocketBackend()];
+    const { backend, note } = await chooseBackend(backends, options.backend);
+    if (note !== '') narrator.say(note);
+    if (backend.name === 'nbd-socket') narrator.say('no file system in this demo, nbdcopy instead: there is no block device');
+    return backend.name;
+  } finally {
+    nbd.stop();
+  }
 }
 
 function requirePrograms(target: TargetKind): void {

@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync } from 'node:fs';
+import type { BackendChoice } from '../initiator/attach/backend.ts';
 import { initiatorCommandLine, type TargetKind } from './commands.ts';
 import { Daemon } from './daemon.ts';
 import { shareMounts } from './mounts.ts';
 import { chooseFileSystem } from './file-system.ts';
 import type { Narrator } from './narrator.ts';
-import { buildNetwork, INTERFACE } from './network.ts';
+import { buildNetwork, initiatorEnd, INTERFACE } from './network.ts';
 import type { DemoRun } from './run.ts';
 import { Target } from './target.ts';
 
@@ -13,6 +14,8 @@ export interface DemoOptions {
   /** How much is written. */
   readonly sizeBytes: number;
   readonly mtu: number;
+  /** How volumes become devices. */
+  readonly backend: BackendChoice;
 }
 
 /** The disk is larger than what is written, so that a file system fits around it; its holes cost nothing. */
@@ -46,13 +49,19 @@ export class Laboratory {
     signal: AbortSignal,
   ): Promise<Laboratory> {
     await shareMounts(run.folder);
-    await buildNetwork(run, options.mtu, signal);
-    narrator.say(`network: two namespaces joined by a virtual cable, interface ${INTERFACE} on both sides, MTU ${options.mtu}`);
+    // The driver may be reached from the machine's own network only (always before Linux 6.4).
+    const here = initiatorEnd(run, backend === 'nbd');
+    await buildNetwork(run, here, options.mtu, signal);
+    const ends =
+      here.namespace === undefined
+        ? `this machine and a namespace joined by a virtual cable, interface ${here.interface} here and ${INTERFACE} there`
+        : `two namespaces joined by a virtual cable, interface ${INTERFACE} on both sides`;
+    narrator.say(`network: ${ends}, MTU ${options.mtu}`);
     const laboratory = new Laboratory(run, options, narrator, signal);
     mkdirSync(run.runDirectory, { recursive: true });
-    const initiator = laboratory.start('initiator', initiatorCommandLine(run, backend));
+    const initiator = laboratory.start('initiator', initiatorCommandLine(run, here, backend));
     await initiator.ready(() => existsSync(run.socketPath));
-    narrator.say(`initiator: runs on the other side, AoE on ${INTERFACE} only`);
+    narrator.say(`initiator: runs on the other side, AoE on ${here.interface} only, attach backend ${backend}`);
     return laboratory;
   }
 

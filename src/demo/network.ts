@@ -1,27 +1,47 @@
+import { existsSync } from 'node:fs';
 import { runProgram } from '../system/programs.ts';
 import type { DemoRun } from './run.ts';
 
-/** Name of the interface in both namespaces. */
+/** Name of the interface in namespaces of the demo. */
 export const INTERFACE = 'san0';
 const IP_MS = 10_000;
 
-/**
- * Two network namespaces, each a machine of its own, joined by a cable: a pair of virtual Ethernet interfaces; and one without any
- * network.
- */
-export async function buildNetwork(run: DemoRun, mtu: number, signal: AbortSignal): Promise<void> {
-  const { initiatorNamespace: here, targetNamespace: there } = run;
-  for (const namespace of namespacesOf(run)) {
-    signal.throwIfAborted();
-    await ip(['netns', 'add', namespace]);
-  }
-  signal.throwIfAborted();
-  await ip(['link', 'add', INTERFACE, 'netns', here, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', there]);
-  for (const namespace of [here, there]) await ip(['-n', namespace, 'link', 'set', INTERFACE, 'mtu', String(mtu), 'up']);
+/** One end of the cable. */
+export interface CableEnd {
+  /** undefined: the network that this process is in. */
+  readonly namespace: string | undefined;
+  readonly interface: string;
 }
 
-/** Removes the namespaces, and with them the cable. Well when there are none. */
+/** Where the initiator is: a machine of its own, or this one. */
+export function initiatorEnd(run: DemoRun, inMachine: boolean): CableEnd {
+  if (inMachine) return { namespace: undefined, interface: run.machineInterface };
+  return { namespace: run.initiatorNamespace, interface: INTERFACE };
+}
+
+/**
+ * Network namespaces, each a machine of its own: one for the target, one for the initiator unless that is in this machine's network,
+ * joined by a cable, which is a pair of virtual Ethernet interfaces; and one without any network.
+ */
+export async function buildNetwork(run: DemoRun, here: CableEnd, mtu: number, signal: AbortSignal): Promise<void> {
+  const there = { namespace: run.targetNamespace, interface: INTERFACE };
+  for (const namespace of [here.namespace, there.namespace, run.pluginNamespace]) {
+    signal.throwIfAborted();
+    if (namespace !== undefined) await ip(['netns', 'add', namespace]);
+  }
+  signal.throwIfAborted();
+  const place = here.namespace === undefined ? [] : ['netns', here.namespace];
+  const peer = ['peer', 'name', there.interface, 'netns', there.namespace];
+  await ip(['link', 'add', here.interface, ...place, 'type', 'veth', ...peer]);
+  for (const end of [here, there]) {
+    const where = end.namespace === undefined ? [] : ['-n', end.namespace];
+    await ip([...where, 'link', 'set', end.interface, 'mtu', String(mtu), 'up']);
+  }
+}
+
+/** Removes the cable and the namespaces. Well when there are none. */
 export async function removeNetwork(run: DemoRun): Promise<void> {
+  if (existsSync(`/sys/class/net/${run.machineInterface}`)) await ip(['link', 'delete', run.machineInterface]);
   const names = await namespaces();
   for (const name of namespacesOf(run)) if (names.has(name)) await ip(['netns', 'delete', name]);
 }

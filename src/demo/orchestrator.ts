@@ -19,12 +19,12 @@ const SERVICES = {
 /** As Kubernetes' sidecars have it. */
 const CALL_MS = 30_000;
 /** So long a call is made again that may succeed later. */
-const INSIST_MS = 40_000;
+const INSIST_MS = 120_000;
 /** What fails for longer is told. */
 const QUIET_MS = 3_000;
 const PAUSE_MS = 200;
-const PROBE_MS = 2_000;
-const READY_MS = 30_000;
+const PROBE_MS = 10_000;
+const READY_MS = 60_000;
 const READY_PAUSE_MS = 50;
 
 /** What may pass by itself: nobody answers yet, another call is under way, no target has been seen yet or none that is large enough. */

@@ -14,9 +14,11 @@ const INITIATOR = 'i';
 /** One run of the demo: how the things are called that it makes, so that they can be found again after it was killed. */
 export class DemoRun {
   readonly id: string;
-  /** Network namespaces of the two machines that the demo plays. */
+  /** Network namespaces of the two machines that the demo plays. The first one's may be this machine's own instead. */
   readonly initiatorNamespace: string;
   readonly targetNamespace: string;
+  /** The end of the cable where the initiator is in this machine's own network. */
+  readonly machineInterface: string;
   /** For controller and node plugin: without any network, which they don't need. */
   readonly pluginNamespace: string;
   /** For sockets, logs, store, state and mounts. */
@@ -46,6 +48,7 @@ export class DemoRun {
     this.initiatorNamespace = `${PREFIX}-${id}-initiator`;
     this.targetNamespace = `${PREFIX}-${id}-target`;
     this.pluginNamespace = `${PREFIX}-${id}-plugins`;
+    this.machineInterface = `aoedemo${id}`;
     this.folder = join(RUNS, id);
   }
 

@@ -5,7 +5,7 @@ import type { TargetRecord } from '../volumes/records.ts';
 import { TARGET_NAME } from './commands.ts';
 import type { Laboratory } from './laboratory.ts';
 
-const WIPE_MS = 60_000;
+const WIPE_MS = 120_000;
 const LOOK_MS = 20;
 const BLKID_MS = 10_000;
 

@@ -1,10 +1,7 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { listMounts } from '../../src/system/mounts.ts';
-import { identifyProcess } from '../../src/system/process-identity.ts';
-import { eventually } from '../support/faults-process.ts';
+import { DEMO_MS, endedDemo, lifeOf, stepsIn, tracesOf } from '../support/demo-process.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
 import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
@@ -16,50 +13,7 @@ const needs = [
   command('vblade'),
 ];
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const DEMO_MS = patiently(60_000);
-
-const FROM_POD = ['NodeUnpublishVolume', 'NodeUnstageVolume', 'ControllerUnpublishVolume'];
-const TO_POD = ['ControllerPublishVolume', 'NodeStageVolume', 'NodePublishVolume', 'NodeGetVolumeStats'];
-/** What the demo has to tell of. */
-const LIFE = [
-  ...['CreateVolume', ...TO_POD, 'ControllerExpandVolume', 'NodeExpandVolume', ...FROM_POD],
-  ...[...TO_POD, ...FROM_POD, 'DeleteVolume', 'e10.3: Released', 'e10.3: Wiping', 'e10.3: Available'],
-];
-
-/** The calls of CSI in what a demo has said, and what became of the target; what is told twice in a row once. */
-function stepsIn(out: string): string[] {
-  const steps = [...out.matchAll(/\] ([A-Z]\w+Volume\w*|e10\.3: [A-Z]\w+)\b/g)].map(([, step]) => step);
-  return steps.filter((step, index) => step !== steps[index - 1]);
-}
-
-/** Everything on this machine that belongs to the demo of this process. */
-function tracesOf(pid: number): string[] {
-  const namespaces = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n');
-  const loops = readdirSync('/sys/block').map((name) => `/sys/block/${name}/loop/backing_file`);
-  return [
-    ...namespaces.filter((name) => name.includes(`aoe-demo-${pid}-`)),
-    ...listMounts().flatMap(({ mountPoint }) => (mountPoint.includes(`/aoe-csi-demo/${pid}`) ? [mountPoint] : [])),
-    ...loops.filter((path) => existsSync(path) && readFileSync(path, 'utf8').includes(`/aoe-csi-demo/${pid}/`)),
-    ...[`/run/aoe-csi-demo/${pid}`, `/run/aoe-csi-demo/${pid}.json`, `/dev/shm/aoe-demo-${pid}`].filter(existsSync),
-  ];
-}
-
-/** Starts a demo, and ends it with `signal` when it has said `text`. */
-async function endedDemo(
-  text: string,
-  signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL',
-): Promise<{ pid: number; code: number | null; out: string }> {
-  const child = spawn(process.execPath, [MAIN, 'demo', '--size', '32'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let out = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  const ended = new Promise<number | null>((done) => child.once('close', done));
-  await eventually(`the demo to say ${text}`, DEMO_MS, () => out.includes(text) || child.exitCode !== null);
-  child.kill(signal);
-  // The daemons of a killed demo keep its pipes open.
-  // Its writes may still wait for the target that it had killed, and with them its exit status.
-  if (signal === 'SIGKILL') await eventually('its end', patiently(5_000), () => identifyProcess(child.pid!) === undefined);
-  return { pid: child.pid!, code: signal === 'SIGKILL' ? null : await ended, out };
-}
+const LIMIT_MS = patiently(DEMO_MS);
 
 describeIf(needs, 'aoe-csi demo', () => {
   test.each(['aoe-csi', 'vblade'])(
@@ -69,12 +23,12 @@ describeIf(needs, 'aoe-csi demo', () => {
       expect({ code, err }).toEqual({ code: 0, err: '' });
       expect(out).toContain('target: killed while data is being written');
       expect(out).toContain('node plugin: killed while data is being written');
-      expect(stepsIn(out)).toEqual(LIFE);
+      expect(stepsIn(out)).toEqual(lifeOf(false));
       expect(out).toContain('on the disk before, and finds nothing now');
       expect(out).toMatch(/result +every byte is as it was written/);
       expect(out).toMatch(/frames +\d+ sent, [1-9]\d* of them again/);
     },
-    DEMO_MS,
+    LIMIT_MS,
   );
 
   test.each([
@@ -87,7 +41,7 @@ describeIf(needs, 'aoe-csi demo', () => {
       expect([code, out.split('\n').filter((line) => line.includes('could not'))]).toEqual([130, []]);
       expect(tracesOf(pid)).toEqual([]);
     },
-    DEMO_MS,
+    LIMIT_MS,
   );
 
   test(
@@ -99,7 +53,7 @@ describeIf(needs, 'aoe-csi demo', () => {
       expect(out).toContain(`removing what demo ${pid}, which was killed, has left`);
       expect([code, tracesOf(pid)]).toEqual([0, []]);
     },
-    DEMO_MS,
+    LIMIT_MS,
   );
 
   test(
@@ -109,11 +63,12 @@ describeIf(needs, 'aoe-csi demo', () => {
       const hidden = 'mount --bind /dev/null "$(command -v nbdfuse)" && exec "$@"';
       const demo = [process.execPath, MAIN, 'demo', '--size', '10'];
       const { status, stdout } = spawnSync('unshare', ['--mount', 'sh', '-c', hidden, 'sh', ...demo], { encoding: 'utf8' });
-      expect(stdout).toContain('no file system in this demo, nbdcopy instead: nbdfuse is missing');
+      expect(stdout).toContain("fuse can't be used: nbdfuse is missing");
+      expect(stdout).toContain('no file system in this demo, nbdcopy instead');
       expect(stdout).toMatch(/result +every byte is as it was written/);
       expect(status).toBe(0);
     },
-    DEMO_MS,
+    LIMIT_MS,
   );
 
   test('says what it needs when it is not root', () => {
