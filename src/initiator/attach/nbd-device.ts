@@ -10,6 +10,7 @@ import type { NbdCalls } from './nbd-calls.ts';
 import { NbdLink } from './nbd-link.ts';
 import type { NbdRecord } from './nbd-record.ts';
 import { identifierOf, ioTimeoutMsOf, setIoTimeout, sizeBytesOf, tune, type NbdTuning } from './nbd-sysfs.ts';
+import { allowWrites } from './writable.ts';
 
 /** The kernel never takes a request for lost by itself: nothing that ext4 or XFS survive comes of that. It holds I/O for a day. */
 const HOLDING = { timeoutSeconds: 0, deadConnectionSeconds: 86_400 };
@@ -159,13 +160,17 @@ export class NbdDevice {
 
   /** Sets the new device, and makes sure that it is the one that was meant. */
   async #settle(): Promise<void> {
-    const { name, sectors } = this.record;
+    const { name, sectors, request } = this.record;
     await this.#tune();
     if (!this.#isOurs || sizeBytesOf(this.index) !== sectors * SECTOR_BYTES) {
       throw new DeviceError('unavailable', `${this.path} of ${name} is not what was made: somebody has changed it; try again`);
     }
     if (!existsSync(this.path)) {
       throw new DeviceError('refused', `${this.path} was made, but can't be seen here: give the container the /dev of the host`);
+    }
+    if (!request.readOnly && !(await allowWrites(this.index, this.path))) {
+      const advice = `run blockdev --setrw ${this.path}, and try again`;
+      throw new DeviceError('unavailable', `${this.path} of ${name} was left read-only by who had it before; ${advice}`);
     }
   }
 

@@ -50,6 +50,10 @@ export function ioTimeoutMsOf(index: number): number {
   return Number(textOf(`nbd${index}`, 'queue/io_timeout') ?? NaN);
 }
 
+export function isReadOnly(index: number): boolean {
+  return textOf(`nbd${index}`, 'ro') === '1';
+}
+
 /**
  * Sets what is not set yet of a device. Only the timeout is worth failing for: without it a reconnected device stands still for half a minute.
  * Some of these wait until no request is under way.

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, truncateSync, writ
 import { join } from 'node:path';
 import { SAN } from '../../support/faults-laboratory.ts';
 import { eventually } from '../../support/faults-process.ts';
-import { attributeOf, kill, KernelNbd } from '../../support/kernel-nbd.ts';
+import { attributeOf, kill, KernelNbd, runUnhurried } from '../../support/kernel-nbd.ts';
 import { startTarget } from '../../support/target-process.ts';
 import { kernelCase } from '../guest/cases.ts';
 
@@ -72,7 +72,7 @@ kernelCase(
 
 kernelCase(
   'with static minors an index that qemu-nbd holds is refused, and left alone; a slot that has none is refused, too',
-  async () =>
+  async (context) =>
     withPartitions(async (host) => {
       const theirs = join(host.lab.folder, 'theirs');
       writeFileSync(theirs, 'of qemu-nbd');
@@ -91,11 +91,27 @@ kernelCase(
         );
         await assert.rejects(host.attach('e0.16'), /e0\.16 has no static minor: only slots 0 to 15 have/);
         assert.deepEqual((await host.initiator.stat()).attachments, []);
-        assert.equal(attributeOf('nbd3', 'pid'), pid);
+
+        // Whoever lets the kernel choose gets another one.
+        await kill(host.initiator, 'SIGTERM');
+        await host.start();
+        const device = await host.attach('e0.3');
+        assert.notEqual(device, '/dev/nbd3');
+        await host.detach('e0.3');
+        assert.deepEqual([attributeOf('nbd3', 'pid'), attributeOf('nbd3', 'ro')], [pid, '1']);
+        const held = execFileSync('dd', ['if=/dev/nbd3', 'bs=512', 'count=1', 'status=none']);
+        assert.equal(held.toString('latin1', 0, 11), 'of qemu-nbd');
       } finally {
         execFileSync('qemu-nbd', ['--disconnect', '/dev/nbd3']);
       }
       await eventually('qemu-nbd to be gone', LINK_MS, () => attributeOf('nbd3', 'pid') === undefined);
+      const left = attributeOf('nbd3', 'ro') === '1' ? 'read-only' : 'writable';
+      context.figure(`qemu-nbd --read-only leaves its device ${left}`);
+      await kill(host.initiator, 'SIGTERM');
+      await host.start(WORDS);
+      assert.equal(await host.attach('e0.3'), '/dev/nbd3');
+      assert.equal(await runUnhurried('dd', 'if=/dev/zero', 'of=/dev/nbd3', 'bs=4096', 'count=1', 'oflag=direct'), 0);
+      await host.detach('e0.3');
     }),
   120_000,
 );
