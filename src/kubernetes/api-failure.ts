@@ -65,8 +65,16 @@ export function refusal(attempt: Attempt, { status, body }: ApiAnswer): VolumeEr
   }
 }
 
-/** The error for no answer. */
-export function noAnswer({ what }: Attempt, error: UnreachableError, isWrite: boolean): VolumeError {
+/** Turns "no answer" into an error of the domain. */
+export async function answered<R>(attempt: Attempt, isWrite: boolean, ask: () => Promise<R>): Promise<R> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof UnreachableError ? noAnswer(attempt, error, isWrite) : error;
+  }
+}
+
+function noAnswer({ what }: Attempt, error: UnreachableError, isWrite: boolean): VolumeError {
   const state = isWrite ? 'whether it was done is not known; ' : '';
   return new VolumeError('unavailable', `cannot ${what}: ${error.message}; ${state}call again when the API server is there`);
 }

@@ -1,7 +1,6 @@
 import { VolumeError } from '../volumes/errors.ts';
 import type { ApiConnection } from './api-connection.ts';
-import { refusal, saysThereIsNone } from './api-failure.ts';
-import { answered } from './object-collection.ts';
+import { answered, refusal, saysThereIsNone } from './api-failure.ts';
 
 /** Holds the id of the cluster that the records of a namespace belong to; immutable. */
 const NAME = 'aoe-csi-cluster';

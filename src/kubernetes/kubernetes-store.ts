@@ -4,9 +4,12 @@ import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import type { Store } from '../volumes/store.ts';
 import { ApiConnection } from './api-connection.ts';
+import { answered } from './api-failure.ts';
 import { requireCluster } from './cluster-id.ts';
 import { MetadataWatcher } from './metadata-watcher.ts';
-import { answered, ObjectCollection } from './object-collection.ts';
+import { NodeCollection } from './node-collection.ts';
+import { NodeLeases } from './node-leases.ts';
+import { ObjectCollection } from './object-collection.ts';
 import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
 
 /** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
@@ -29,7 +32,7 @@ export interface KubernetesStoreOptions {
 /** The store of a Kubernetes cluster: an object for each record, AoeTarget and AoeNode, in one namespace of the API server. */
 export class KubernetesStore implements Store {
   readonly targets: ObjectCollection<TargetRecord>;
-  readonly nodes: ObjectCollection<NodeRecord>;
+  readonly nodes: NodeCollection;
   readonly namespace: string;
   readonly #connection: ApiConnection;
 
@@ -57,7 +60,10 @@ export class KubernetesStore implements Store {
         connection,
         namespace,
         new ObjectCollection<TargetRecord>({ ...targets, problemOf: targetRecordProblem }),
-        new ObjectCollection<NodeRecord>({ ...nodes, problemOf: nodeRecordProblem }),
+        new NodeCollection(
+          new ObjectCollection<NodeRecord>({ ...nodes, problemOf: nodeRecordProblem }),
+          new NodeLeases(connection, namespace),
+        ),
       );
     } catch (error) {
       await connection.close();
@@ -69,7 +75,7 @@ export class KubernetesStore implements Store {
     connection: ApiConnection,
     namespace: string,
     targets: ObjectCollection<TargetRecord>,
-    nodes: ObjectCollection<NodeRecord>,
+    nodes: NodeCollection,
   ) {
     this.#connection = connection;
     this.namespace = namespace;

@@ -1,7 +1,7 @@
 import { VolumeError } from '../volumes/errors.ts';
 import { ConflictError, type Collection, type Versioned } from '../volumes/store.ts';
 import type { ApiAnswer, ApiConnection, ApiRequest } from './api-connection.ts';
-import { noAnswer, refusal, saysThereIsNone, UnreachableError, type Attempt } from './api-failure.ts';
+import { answered, refusal, saysThereIsNone, type Attempt } from './api-failure.ts';
 import { METADATA_ONLY, type MetadataWatcher } from './metadata-watcher.ts';
 import { objectNameOf, recordNameOf } from './object-names.ts';
 import { eachPage } from './pages.ts';
@@ -185,15 +185,6 @@ export class ObjectCollection<T> implements Collection<T> {
       'invalid-argument',
       `cannot keep a record named '${name.slice(0, 300)}': the name is empty or too long`,
     );
-  }
-}
-
-/** Turns "no answer" into an error of the domain. */
-export async function answered<R>(attempt: Attempt, isWrite: boolean, ask: () => Promise<R>): Promise<R> {
-  try {
-    return await ask();
-  } catch (error) {
-    throw error instanceof UnreachableError ? noAnswer(attempt, error, isWrite) : error;
   }
 }
 
