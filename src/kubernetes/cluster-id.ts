@@ -8,7 +8,7 @@ const CONFIG_MAPS = { kind: 'ConfigMap', plural: 'configmaps', singular: 'config
 
 /**
  * With another cluster id, all claims of ours on the storage network would look like strangers', and all names be free again.
- * @throws VolumeError `failed-precondition` when the namespace is another cluster's, or has no id yet and we may not write it
+ * @throws VolumeError `failed-precondition` when the namespace is another cluster's, `unavailable` when it has no id yet and we may not write it
  */
 export async function requireCluster(connection: ApiConnection, namespace: string, clusterId: string): Promise<void> {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
@@ -21,7 +21,11 @@ export async function requireCluster(connection: ApiConnection, namespace: strin
     if (made.status === 201) return;
     // Somebody was faster: what is there now?
     if (made.status === 409) return requireCluster(connection, namespace, clusterId);
-    throw refusal(writing, made);
+    if (made.status !== 403) throw refusal(writing, made);
+    throw new VolumeError(
+      'unavailable',
+      `cannot use namespace ${namespace} yet: it has no cluster id, and a controller, which may, writes it when it starts`,
+    );
   }
   if (answer.status !== 200) throw refusal(reading, answer);
   const owner = (answer.body as { readonly data?: Readonly<Record<string, string>> }).data?.['clusterId'];

@@ -89,8 +89,13 @@ export class ControlPlane {
 
   /** An administrator's request. @throws Error unless it succeeds */
   async request(wanted: ApiRequest): Promise<unknown> {
+    return this.requestBy(this.admin, wanted);
+  }
+
+  /** The same by somebody else. @param kubeConfig a path */
+  async requestBy(kubeConfig: string, wanted: ApiRequest): Promise<unknown> {
     const config = new KubeConfig();
-    config.loadFromFile(this.admin);
+    config.loadFromFile(kubeConfig);
     const connection = new ApiConnection(config);
     try {
       const { status, body } = await connection.request(wanted);

@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
+import type { TargetRecord } from '../../src/volumes/records.ts';
+import { change } from '../../src/volumes/store.ts';
+import { ControlPlane } from '../support/cluster-control-plane.ts';
+import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { installRights, kubeConfigOf } from '../support/cluster-rights.ts';
+import { failureOf, installCrds } from '../support/cluster-store.ts';
+import { eventually } from '../support/faults-process.ts';
+import { describeIf } from '../support/requires.ts';
+import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
+
+const ACTIVE_MS = 30_000;
+const FORMATTED = { state: 'formatted', fsType: 'ext4', uuid: 'u' } as const;
+
+const published: Partial<TargetRecord> = {
+  state: 'Claimed',
+  claim: claimRecord({ epoch: 3 }),
+  publications: [{ nodeId: 'n1', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 3 }],
+};
+const withTask = (kind: 'claim' | 'wipe' | 'fence', nodeId: string): Partial<TargetRecord> => ({
+  task: { kind, id: kind, nodeId, state: 'waiting', message: '', doneBytes: 0, totalBytes: 0 },
+});
+
+describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
+  let plane: ControlPlane;
+  let controller: KubernetesStore;
+  let node: KubernetesStore;
+  let unbound: KubernetesStore;
+  let ofNode = '';
+  let slot = 0;
+  let address = '';
+
+  beforeAll(async () => {
+    plane = await ControlPlane.start();
+    await installCrds(plane);
+    await installRights(plane);
+    const ofController = await kubeConfigOf(plane, 'aoe-csi-controller');
+    const ofNobody = await kubeConfigOf(plane, 'aoe-csi-node');
+    ofNode = await kubeConfigOf(plane, 'aoe-csi-node', 'n1');
+    expect(await failureOf(KubernetesStore.open({ kubeConfig: ofNode, clusterId: 'c' }))).toMatch(
+      /^unavailable: .*controller.*writes it/,
+    );
+    controller = await KubernetesStore.open({ kubeConfig: ofController, clusterId: 'c' });
+    node = await KubernetesStore.open({ kubeConfig: ofNode, clusterId: 'c' });
+    unbound = await KubernetesStore.open({ kubeConfig: ofNobody, clusterId: 'c' });
+    // A policy is in force some time after it was made.
+    await eventually('the policies to be in force', ACTIVE_MS, async () => {
+      const other = `probe-${slot++}`;
+      return (await failureOf(node.nodes.create(other, nodeRecord(other, [])))).includes('its own AoeNode only');
+    });
+  }, PROGRAMS_BUILD_MS);
+  afterAll(async () => {
+    await Promise.all([controller, node, unbound].map(async (store) => store?.close()));
+    await plane.end();
+  });
+  beforeEach(() => {
+    address = `e7.${slot++}`;
+  });
+
+  const made = async (differences: Partial<TargetRecord>): Promise<void> => {
+    await controller.targets.create(address, targetRecord(address, differences));
+  };
+  const attempt = async (decide: (record: TargetRecord) => TargetRecord): Promise<string> =>
+    failureOf(change(node.targets, address, decide));
+
+  test('a node writes its own record and its own lease, and no other', async () => {
+    const created = await node.nodes.create('n1', nodeRecord('n1', []));
+    const updated = await node.nodes.update('n1', created.version, nodeRecord('n1', ['e1.1']));
+    await node.nodes.update('n1', updated.version, nodeRecord('n1', ['e1.1'], { aliveAtMs: Date.now() }));
+    expect((await controller.nodes.list()).find(({ name }) => name === 'n1')?.value.aliveAtMs).toBeGreaterThan(0);
+    expect(await failureOf(node.nodes.create('n2', nodeRecord('n2', [])))).toMatch(
+      /^failed-precondition: .*n1 may write its own AoeNode/s,
+    );
+    expect(await failureOf(node.nodes.delete('n1', updated.version))).toMatch(/^failed-precondition: .*forbids it/);
+    const lease = { metadata: { name: 'leader' }, spec: { holderIdentity: 'n1' } };
+    const path = '/apis/coordination.k8s.io/v1/namespaces/aoe-csi/leases';
+    await expect(plane.requestBy(ofNode, { method: 'POST', path, body: lease })).rejects.toThrow(/its own Lease only/);
+  });
+
+  test('a token that is bound to no node writes nothing', async () => {
+    expect(await failureOf(unbound.nodes.create('n3', nodeRecord('n3', [])))).toMatch(/must be bound to a pod/);
+    await made({ ...published, ...withTask('wipe', '') });
+    expect(await failureOf(change(unbound.targets, address, (record) => ({ ...record, reason: 'x' })))).toMatch(
+      /^failed-precondition/,
+    );
+  });
+
+  test('a node that has nothing to do with a target can not write it, nor make or delete one', async () => {
+    await made({ ...withTask('wipe', 'n2') });
+    expect(await attempt((record) => ({ ...record, reason: 'x' }))).toMatch(/n1 has no task on this target/);
+    expect(await failureOf(node.targets.create('e8.1', targetRecord('e8.1')))).toMatch(/^failed-precondition: .*forbids it/);
+    const { version } = (await node.targets.get(address))!;
+    expect(await failureOf(node.targets.delete(address, version))).toMatch(/^failed-precondition: .*forbids it/);
+  });
+
+  test('the holder of a volume says how far its format is and what the disk holds, and nothing else', async () => {
+    await made(published);
+    const fingerprint = { scheme: 1, sha256: 'ab', sizeBytes: 1, nodeId: 'n1', takenAtMs: 1 };
+    const formatted = (record: TargetRecord): TargetRecord => ({
+      ...record,
+      claim: { ...record.claim!, format: FORMATTED, fingerprint },
+    });
+    expect(await attempt(formatted)).toBe('nothing');
+    const claimed =
+      (differences: object) =>
+      (record: TargetRecord): TargetRecord => ({ ...record, claim: { ...record.claim!, ...differences } });
+    for (const forbidden of [
+      claimed({ epoch: 4 }),
+      claimed({ capacityBytes: 1 }),
+      claimed({ confirmed: false }),
+      claimed({ parameters: { wipe: 'none' } }),
+      (record: TargetRecord): TargetRecord => ({ ...record, claim: undefined }),
+      (record: TargetRecord): TargetRecord => ({ ...record, publications: [] }),
+      (record: TargetRecord): TargetRecord => ({ ...record, state: 'Available' }),
+      (record: TargetRecord): TargetRecord => ({ ...record, reason: 'x' }),
+      (record: TargetRecord): TargetRecord => ({ ...record, fencing: 'none' }),
+      (record: TargetRecord): TargetRecord => ({ ...record, ...withTask('wipe', 'n1') }),
+    ]) {
+      expect(await attempt(forbidden)).toMatch(/^failed-precondition: .*aoe-csi-node-targets/s);
+    }
+  });
+
+  test('a claim task ends with the claim confirmed, or with a target that is somebody else’s', async () => {
+    const claim = claimRecord({ confirmed: false });
+    await made({ state: 'Claimed', claim, ...withTask('claim', 'n1') });
+    expect(await attempt((record) => ({ ...record, claim: { ...claim, confirmed: true }, task: undefined }))).toBe('nothing');
+    address = `e7.${slot++}`;
+    await made({ state: 'Claimed', claim, ...withTask('claim', 'n1') });
+    expect(await attempt((record) => ({ ...record, state: 'Available', claim: undefined, task: undefined }))).toMatch(
+      /outcome of its task/,
+    );
+    const foreign = { state: 'Foreign', reason: 'claimed by x', claim: undefined, task: undefined } as const;
+    expect(await attempt((record) => ({ ...record, ...foreign }))).toBe('nothing');
+  });
+
+  test('a wipe task goes through Wiping to Available; a fence task can only be done', async () => {
+    await made({ ...published, state: 'Released', ...withTask('wipe', 'n1') });
+    const running = (record: TargetRecord): TargetRecord => ({
+      ...record,
+      state: 'Wiping',
+      task: { ...record.task!, state: 'running', doneBytes: 1 },
+    });
+    expect(await attempt(running)).toBe('nothing');
+    expect(await attempt((record) => ({ ...record, task: { ...record.task!, nodeId: 'n2' } }))).toMatch(
+      /handed out by controllers/,
+    );
+    const free = { state: 'Available', reason: '', claim: undefined, publications: [], task: undefined } as const;
+    expect(await attempt((record) => ({ ...record, ...free }))).toBe('nothing');
+    address = `e7.${slot++}`;
+    await made({ ...published, ...withTask('fence', 'n1') });
+    expect(await attempt((record) => ({ ...record, publications: [] }))).toMatch(/to whom a volume is published/);
+    expect(await attempt((record) => ({ ...record, task: { ...record.task!, state: 'done' } }))).toBe('nothing');
+  });
+
+  test('a controller writes no record of a node', async () => {
+    expect(await failureOf(controller.nodes.create('n9', nodeRecord('n9', [])))).toMatch(/^failed-precondition: .*forbids it/);
+  });
+});
