@@ -6,7 +6,7 @@ import { DirectoryStore } from '../../src/embedded/directory-store.ts';
 import { claimOf } from '../../src/volumes/claim.ts';
 import { readParameters } from '../../src/volumes/parameters.ts';
 import type { FormatRecord, TargetRecord, TaskRecord } from '../../src/volumes/records.ts';
-import { change } from '../../src/volumes/store.ts';
+import { change, type Store } from '../../src/volumes/store.ts';
 import { takeInventory } from '../../src/volumes/take-inventory.ts';
 import { formatVolumeId } from '../../src/volumes/volume-id.ts';
 import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
@@ -46,6 +46,18 @@ export interface NodeLaboratoryOptions {
   readonly machines?: 1 | 2;
   /** Volumes become devices of the kernel's NBD driver, in a kernel guest with one machine; else of FUSE. */
   readonly inKernel?: boolean;
+  /** In place of one in a folder. */
+  readonly store?: StorePlace;
+}
+
+/** A store that is there. */
+export interface StorePlace {
+  /** For `--store`. */
+  readonly place: string;
+  /** Of the node plugins. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** As a controller, whose part the test plays. */
+  readonly open: () => Promise<Store>;
 }
 
 /** What a test wants of a node plugin. */
@@ -63,7 +75,7 @@ export interface NodeStartOptions {
 export class NodeLaboratory {
   readonly lab: Laboratory;
   readonly initiators: InitiatorProcess[];
-  readonly store: DirectoryStore;
+  readonly store: Store;
   readonly storeFolder: string;
   /** Of the first machine. */
   readonly stateFolder: string;
@@ -76,7 +88,7 @@ export class NodeLaboratory {
   constructor(
     lab: Laboratory,
     initiators: readonly InitiatorProcess[],
-    store: DirectoryStore,
+    store: Store,
     options: NodeLaboratoryOptions,
     launch: (machine: number) => InitiatorProcess,
   ) {
@@ -84,7 +96,7 @@ export class NodeLaboratory {
     this.#launch = launch;
     this.initiators = [...initiators];
     this.store = store;
-    this.storeFolder = join(lab.folder, 'store');
+    this.storeFolder = options.store?.place ?? join(lab.folder, 'store');
     this.stateFolder = join(lab.folder, 'state');
     this.#options = options;
   }
@@ -138,7 +150,7 @@ export class NodeLaboratory {
     const { storeFolder, lab } = this;
     const node = new NodeProcess(
       { folder: lab.folder, nodeId, initiatorSocket, storeFolder, stateFolder, clusterId: CLUSTER_ID, words, launcher },
-      environment,
+      { ...this.#options.store?.environment, ...environment },
     );
     this.#nodes.push(node);
     await node.start();
@@ -250,7 +262,7 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
     const start = (index: number): InitiatorProcess => launch(`i${index}`, words, [], hosts[index]);
     const initiators = hosts.map((_, index) => start(index));
     for (const initiator of initiators) await initiator.ready();
-    const store = await DirectoryStore.open(join(lab.folder, 'store'));
+    const store = await (options.store?.open() ?? DirectoryStore.open(join(lab.folder, 'store')));
     const given = new NodeLaboratory(lab, initiators, store, options, start);
     try {
       await given.startTarget();

@@ -33,7 +33,7 @@ const TEST_PACKAGES = [
 const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'nbd-client'];
 
 /** What a control plane of Kubernetes is made of, beside what is built from Go modules (Go itself is not installed). */
-const CLUSTER_PACKAGES = ['etcd-server', 'openssl', 'util-linux'];
+const CLUSTER_PACKAGES = [...DEMO_PACKAGES, 'etcd-server', 'openssl'];
 
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });
