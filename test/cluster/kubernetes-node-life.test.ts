@@ -3,26 +3,33 @@ import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
 import { installRights, kubeConfigOf, NAMESPACE } from '../support/cluster-rights.ts';
+import { ControllerProcess } from '../support/controller-process.ts';
+import { WRITER } from '../support/controller-service.ts';
+import { eventually } from '../support/faults-process.ts';
 import { installCrds } from '../support/cluster-store.ts';
 import { CLUSTER_ID, withNode, type StorePlace } from '../support/node-laboratory.ts';
 import { LIFE_BYTES, live } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
+import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf } from '../support/requires.ts';
+
+const FREE_MS = 30_000;
 
 describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with the store in Kubernetes', () => {
   let plane: ControlPlane;
   let store: StorePlace;
+  let ofController = '';
 
   beforeAll(async () => {
     plane = await ControlPlane.start();
     await installCrds(plane);
     await installRights(plane);
-    const controller = await kubeConfigOf(plane, 'aoe-csi-controller');
+    ofController = await kubeConfigOf(plane, 'aoe-csi-controller');
     const node = await kubeConfigOf(plane, 'aoe-csi-node', 'node-1');
     store = {
       place: `kubernetes:${NAMESPACE}`,
       environment: { KUBECONFIG: node },
-      open: async () => KubernetesStore.open({ kubeConfig: controller, clusterId: CLUSTER_ID }),
+      open: async () => KubernetesStore.open({ kubeConfig: ofController, clusterId: CLUSTER_ID }),
     };
   }, PROGRAMS_BUILD_MS);
   afterAll(async () => plane.end());
@@ -31,10 +38,45 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
     await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
       const node = await lab.startNode();
       await live(lab, node, 'ext4');
-      const { user } = plane.audited().findLast(({ verb, objectRef }) => verb === 'patch' && objectRef.resource === 'aoenodes')!;
-      expect(user.username).toBe(`system:serviceaccount:${NAMESPACE}:aoe-csi-node`);
-      const refused = plane.audited().filter(({ responseStatus }) => responseStatus.code === 403 || responseStatus.code === 422);
-      expect(refused).toEqual([]);
+      requireRights();
     });
   });
+
+  test('is made, used and wiped through controller and node plugin as processes', async () => {
+    await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
+      const node = await lab.startNode();
+      const environment = { KUBECONFIG: ofController };
+      const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
+      await controller.start();
+      try {
+        const capacityRange = { requiredBytes: LIFE_BYTES / 2 };
+        const created = await controller.insist('CreateVolume', { name: 'pvc-1', capacityRange, volumeCapabilities: [WRITER] });
+        const { volumeId = '' } = created.volume ?? {};
+        const publish = { volumeId, nodeId: 'node-1', volumeCapability: WRITER };
+        const { publishContext } = await controller.insist('ControllerPublishVolume', publish);
+        const volume = new NodeVolume(lab, node, volumeId, 'ext4');
+        volume.epoch = Number(publishContext['epoch']);
+        await volume.stage();
+        await volume.publish();
+        volume.write('x');
+        expect(volume.read()).toBe('x');
+        await volume.unpublish();
+        await volume.unstage();
+        await controller.insist('ControllerUnpublishVolume', { volumeId, nodeId: 'node-1' });
+        await controller.insist('DeleteVolume', { volumeId });
+        await eventually('the target to be free again', FREE_MS, async () => (await lab.record('e10.1')).state === 'Available');
+        requireRights();
+      } finally {
+        await controller.end();
+      }
+    });
+  });
+
+  /** Each wrote as who it is, and nothing that it did was refused. */
+  const requireRights = (): void => {
+    const { user } = plane.audited().findLast(({ verb, objectRef }) => verb === 'patch' && objectRef.resource === 'aoenodes')!;
+    expect(user.username).toBe(`system:serviceaccount:${NAMESPACE}:aoe-csi-node`);
+    const refused = plane.audited().filter(({ responseStatus }) => responseStatus.code === 403 || responseStatus.code === 422);
+    expect(refused).toEqual([]);
+  };
 });

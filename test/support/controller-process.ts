@@ -9,25 +9,40 @@ const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const CALL_MS = 20_000;
 
+/** A store that is somewhere else. */
+export interface ControllerPlace {
+  /** For `--store`. */
+  readonly place: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly clusterId: string;
+}
+
 /** `aoe-csi controller` as a process on a store, which a test kills, or lets kill itself, and starts again. */
 export class ControllerProcess {
   readonly #folder: string;
+  readonly #elsewhere: ControllerPlace;
   readonly #socketPath: string;
   #process: TestProcess | undefined;
   #client: ControllerClient | undefined;
   /** How often it has died. */
   deaths = 0;
 
-  /** @param folder of the store; the socket is in there, too */
-  constructor(folder: string) {
+  /**
+   * @param folder of the store; the socket is in there, too
+   * @param elsewhere where the store is, when it is not in the folder
+   */
+  constructor(folder: string, elsewhere: ControllerPlace = { place: folder, environment: {}, clusterId: CLUSTER_ID }) {
     this.#folder = folder;
+    this.#elsewhere = elsewhere;
     this.#socketPath = join(folder, 'csi', 'csi.sock');
   }
 
   /** @param crashPoint where it shall die; nowhere when it is left out */
   async start(crashPoint?: string): Promise<void> {
-    const environment = crashPoint === undefined ? [] : [`AOE_CSI_CRASH_AT=${crashPoint}`];
-    const words = ['--endpoint', `unix://${this.#socketPath}`, '--store', this.#folder, '--cluster-id', CLUSTER_ID];
+    const { place, clusterId } = this.#elsewhere;
+    const variables = Object.entries(this.#elsewhere.environment).map(([name, value]) => `${name}=${value}`);
+    const environment = crashPoint === undefined ? variables : [...variables, `AOE_CSI_CRASH_AT=${crashPoint}`];
+    const words = ['--endpoint', `unix://${this.#socketPath}`, '--store', place, '--cluster-id', clusterId];
     const started = new TestProcess(
       'controller',
       ['env', ...environment, process.execPath, MAIN, 'controller', ...words],
