@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { UnreachableError } from './api-failure.ts';
 
-/** Connections at a time; watches have their own besides. */
+/** Connections at a time; each watch holds one of them. */
 const SOCKETS_MAX = 16;
 /** Whatever takes longer is not waited for: a call of CSI must end. */
 const REQUEST_MS = 30_000;
@@ -172,7 +172,7 @@ export class ApiConnection {
     if (agentKey !== this.#agentKey) {
       const tls = { ca, cert, key, servername, rejectUnauthorized };
       const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
-      this.#agent.destroy();
+      // Requests under way end on the connections of the one before.
       this.#agent = new Agent({ ...given, keepAlive: true, keepAliveMsecs: 30_000, maxSockets: SOCKETS_MAX });
       this.#agentKey = agentKey;
     }

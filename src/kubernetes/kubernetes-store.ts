@@ -96,11 +96,17 @@ function configuration(file: string | undefined): KubeConfig {
   try {
     if (file === undefined) config.loadFromDefault();
     else config.loadFromFile(file);
-    return config;
   } catch (error) {
     throw new VolumeError(
       'failed-precondition',
       `cannot read the kubeconfig: ${(error as Error).message}; name one in KUBECONFIG, or run in a pod with a service account`,
     );
   }
+  // Without any configuration the library names a place where nobody is.
+  const server = config.getCurrentCluster()?.server ?? '';
+  if (server.startsWith('https://')) return config;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot use '${server}' as API server: name a kubeconfig with an https server in KUBECONFIG, or run in a pod with a service account`,
+  );
 }

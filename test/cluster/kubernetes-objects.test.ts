@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -118,6 +118,9 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
   test('open() says what is wrong with a configuration', async () => {
     const stranger = plane.kubeConfig('nobody', { token: randomBytes(8).toString('hex') });
     expect(await failureOf(KubernetesStore.open({ kubeConfig: stranger }))).toMatch(/^unavailable: .*does not know who asks/);
+    const empty = join(plane.folder, 'empty.kubeconfig');
+    writeFileSync(empty, '{}');
+    expect(await failureOf(KubernetesStore.open({ kubeConfig: empty }))).toMatch(/^failed-precondition: .*KUBECONFIG/);
     expect(await failureOf(KubernetesStore.open({ kubeConfig: '/nonexistent' }))).toMatch(/^failed-precondition: .*KUBECONFIG/);
   });
 
