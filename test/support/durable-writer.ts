@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const BLOCK_BYTES = 4_096;
 /** Blocks that are written in turn, over and over. */
-const BLOCKS = 256;
+const BLOCKS = 1_024;
 const PAUSE_MS = 20;
 
 /** What a writer has seen. */

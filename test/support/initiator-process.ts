@@ -73,6 +73,8 @@ export class InitiatorProcess {
     await eventually('the initiator to start', START_MS, () => {
       if (!this.process.running) throw new Error(this.process.report);
       return this.log.includes('the initiator runs');
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}; ${this.process.report}`);
     });
     return this;
   }

@@ -19,7 +19,7 @@ interface Kind {
 
 /**
  * Blocks of ext4 are whole pages: of smaller ones the journal keeps copies in memory that the kernel lets no program read, and aoe.ko
- * sends that memory itself, so that a target on the same machine would read it, and the kernel stop everything (usercopy_abort).
+ * sends that memory itself. A target on the same machine read something of that kind once, and the kernel stopped (usercopy_abort).
  */
 export const MAKE_EXT4 = ['mkfs.ext4', '-qF', '-b', '4096'];
 

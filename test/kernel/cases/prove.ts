@@ -54,7 +54,7 @@ interface Succession {
 const SUCCESSIONS: readonly Succession[] = [
   {
     name: 'initiator killed',
-    rounds: IS_SOAK ? 75 : 4,
+    rounds: IS_SOAK ? 75 : 3,
     succeed: async (host) => {
       await kill(host.initiator, 'SIGKILL');
       await host.start();
@@ -62,7 +62,7 @@ const SUCCESSIONS: readonly Succession[] = [
   },
   {
     name: 'initiator killed, the next one too',
-    rounds: IS_SOAK ? 25 : 2,
+    rounds: IS_SOAK ? 25 : 1,
     succeed: async (host, random) => {
       await kill(host.initiator, 'SIGKILL');
       // Before it runs, while it takes devices over, or just afterwards.
@@ -79,7 +79,7 @@ const SUCCESSIONS: readonly Succession[] = [
   },
   {
     name: 'initiator ended by SIGTERM, and started',
-    rounds: IS_SOAK ? 10 : 2,
+    rounds: IS_SOAK ? 10 : 1,
     succeed: async (host) => {
       await kill(host.initiator, 'SIGTERM');
       await host.start();
@@ -137,7 +137,7 @@ async function sufferSuccession({ host, load }: Scene, { name, rounds, succeed }
     assert.deepEqual([report.errors, report.lost], [[], []], `${name}, round ${String(round)}`);
     longestMs = Math.max(longestMs, report.longestMs);
   }
-  return faultRow(OURS, `${name}, ${String(rounds)} times`, longestMs, 0, 0);
+  return faultRow(OURS, `${name}, ${String(rounds)} ×`, longestMs, 0, 0);
 }
 
 /** From a target's announcement until all writers go on. */
