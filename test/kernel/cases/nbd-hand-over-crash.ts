@@ -14,7 +14,8 @@ import { kernelCase, type CaseContext } from '../guest/cases.ts';
 /** Each side on either side of the moment when the devices change hands; a soak visits all. */
 const TELLING: readonly HandOverCrashPoint[] = ['give-sent-all', 'give-taken', 'take-received-some', 'take-taken'];
 const ALL: readonly HandOverCrashPoint[] = [...GIVER_CRASH_POINTS, ...TAKER_CRASH_POINTS];
-const POINTS = Number(process.env['AOE_CSI_KERNEL_SOAK'] ?? '1') > 1 ? ALL : TELLING;
+const IS_SOAK = (process.env['AOE_CSI_KERNEL_SOAK'] ?? '') !== '';
+const POINTS = IS_SOAK ? ALL : TELLING;
 
 kernelCase(
   'one of two initiators is killed in the middle of a hand-over, at any step: the other one or the next one goes on',

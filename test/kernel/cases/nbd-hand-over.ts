@@ -8,8 +8,8 @@ import { kernelCase, type CaseContext } from '../guest/cases.ts';
 
 /** Devices go from one initiator to another while they are written to, and nobody sees it; or else it is as after a crash. */
 
-/** For a soak: AOE_CSI_KERNEL_SOAK=10 makes twenty. */
-const ROUNDS = 2 * Number(process.env['AOE_CSI_KERNEL_SOAK'] ?? '1');
+const IS_SOAK = (process.env['AOE_CSI_KERNEL_SOAK'] ?? '') !== '';
+const ROUNDS = IS_SOAK ? 20 : 2;
 
 /** Milliseconds that the devices stood still, as the new initiator tells it. */
 function stillMs(initiator: InitiatorProcess): number {
