@@ -66,7 +66,9 @@ export class Initiator {
     const running = new RpcClient(loadService(CONTROL_PROTO, CONTROL_SERVICE), options.socketPath);
     try {
       const { dataPath } = works;
-      const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver }, known);
+      const isGone = directory.isFree.bind(directory);
+      const waits = (reason: string): void => logger.info(`has to wait for the initiator that runs: ${reason}`);
+      const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver, isGone, waits }, known);
       directory.inheritLock(taken.lock);
       logger.info(`took over from the initiator that ran before; its devices stood still for ${taken.stillMs.toFixed(0)} ms`);
       const settled = taken.ended

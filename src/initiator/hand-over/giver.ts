@@ -84,7 +84,7 @@ export class Giver {
         throw new RpcError('FAILED_PRECONDITION', `${why}; detach it first`);
       }
       const identifier = devices.find((device) => device.name === name)?.identifier ?? '';
-      if (!known.includes(identifier)) throw new RpcError('ABORTED', `${name} has been attached meanwhile`);
+      if (!known.includes(identifier)) throw new RpcError('FAILED_PRECONDITION', `${name} has been attached meanwhile`);
       if (state !== 'up' || ready.includes(identifier)) continue;
       const advice = 'has it all of the interfaces, and the time to find it?';
       throw new RpcError('ABORTED', `${name} works here, and could not be used by the other initiator yet; ${advice}`);

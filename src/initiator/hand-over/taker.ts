@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RpcClient } from '../../rpc/client.ts';
+import type { RpcError } from '../../rpc/status.ts';
 import { acceptUnix, closeFd, listenUnix } from '../../system/unix-socket.ts';
 import { waitUntil } from '../../system/waiting.ts';
 import { ask, type CommandTarget } from '../ask.ts';
@@ -10,8 +11,10 @@ import { Channel, type Received } from './channel.ts';
 import { crashPoint } from './crash-points.ts';
 import { HAND_OVER_PROTOCOL, HAND_OVER_PROTOCOL_MIN, type ConnectionMessage } from './protocol.ts';
 
-/** So long targets may take to be found; afterwards the one that runs says whether it can be done without those that were not. */
+/** As often the one that runs is asked whether it can be done without the targets that have not been found yet. */
 const READY_MS = 10_000;
+/** With many volumes, or a slow machine, finding them takes a while. Nothing waits for it: the other one serves meanwhile. */
+const PATIENCE_MS = 120_000;
 /** The whole of it, seen from here: the other one has bounds for each step. */
 const HAND_OVER_MS = 30_000;
 const MESSAGE_MS = 5_000;
@@ -24,6 +27,10 @@ export interface TakerOptions {
   /** The control service of the initiator that runs. */
   readonly running: RpcClient;
   readonly socketPath: string;
+  /** Whether that initiator has ended: then there is nothing to wait for. */
+  readonly isGone: () => boolean;
+  /** Told why it has to wait, once for each reason. */
+  readonly waits: (reason: string) => void;
 }
 
 /** What goes with the devices. */
@@ -47,11 +54,41 @@ interface GivenConnection {
  * @throws RpcError, Error: why it could not be done
  */
 export async function takeOver(options: TakerOptions, known: readonly string[]): Promise<Taken> {
-  const { running, nbd, socketPath } = options;
-  await waitUntil(() => nbd.ready.length === known.length, READY_MS);
-  crashPoint('take-ready');
+  const { nbd, isGone, waits } = options;
+  const endMs = performance.now() + PATIENCE_MS;
+  let told = '';
+  for (;;) {
+    await waitUntil(() => nbd.ready.length === known.length || isGone(), READY_MS);
+    if (isGone()) throw new Error('it has ended');
+    crashPoint('take-ready');
+    try {
+      const { channel, refused } = await askFor(options, known);
+      return await new Taking(options, channel, refused).take();
+    } catch (error) {
+      if (!(error instanceof NotYet)) throw error;
+      if (performance.now() >= endMs) throw error.reason;
+      if (error.message !== told) waits(error.message);
+      told = error.message;
+    }
+  }
+}
+
+/** The one that runs has refused before it began, and may not the next time. */
+class NotYet extends Error {
+  readonly reason: RpcError;
+
+  constructor(reason: RpcError) {
+    super(reason.message);
+    this.reason = reason;
+  }
+}
+
+/** @throws NotYet, RpcError, SystemError */
+async function askFor(
+  { running, nbd, socketPath }: TakerOptions,
+  known: readonly string[],
+): Promise<{ channel: Channel; refused: AbortSignal }> {
   const listener = listenUnix(socketPath, { backlog: 1, mode: MODE, kind: 'messages' });
-  let channel: Channel | undefined;
   const refusal = new AbortController();
   try {
     const request: HandOverRequestMessage = {
@@ -60,11 +97,9 @@ export async function takeOver(options: TakerOptions, known: readonly string[]):
     };
     // Its answer tells why nothing has been given. When everything has, that is seen here first.
     running.call('HandOver', { ...request }, { timeoutMs: HAND_OVER_MS }).catch((error: unknown) => refusal.abort(error));
-    channel = await accept(listener, refusal.signal);
-    return await new Taking(options, channel, refusal.signal).take();
+    return { channel: await accept(listener, refusal.signal), refused: refusal.signal };
   } catch (error) {
-    channel?.close();
-    throw error;
+    throw (error as RpcError).code === 'ABORTED' ? new NotYet(error as RpcError) : error;
   } finally {
     closeFd(listener);
     rmSync(socketPath, { force: true });
@@ -103,6 +138,8 @@ class Taking {
       await this.#channel.send({ kind: 'taken' }, MESSAGE_MS);
     } catch (error) {
       await this.#options.nbd.giveBack();
+      // Only now: with its end the other one goes on.
+      this.#channel.close();
       for (const fd of rest?.descriptors ?? []) closeFd(fd);
       throw error;
     }
