@@ -170,7 +170,7 @@ export class Commands implements EngineEvents {
         return { op: 'done' };
       case 'listen':
         this.#isListening = true;
-        for (const { listener } of this.#attachments.values()) if (listener !== undefined) loop.front.listen(listener);
+        for (const { listener } of this.#attachments.values()) if (listener !== undefined) this.#listen(loop, listener);
         return { op: 'done' };
       case 'watchLinks':
         loop.watchLinks(command.fd);
@@ -223,6 +223,15 @@ export class Commands implements EngineEvents {
     if (listener !== undefined) loop.front.shutdown(listener);
     attachment.listener = undefined;
     loop.engine.detach(volume, force, nowUs);
+  }
+
+  /** The volume's device does not need it. */
+  #listen(loop: Loop, listener: Listener): void {
+    try {
+      loop.front.listen(listener);
+    } catch (error) {
+      this.notice('nbd', listener.volume.name, (error as Error).message);
+    }
   }
 
   #serveKernel(loop: Loop, { name, fd, connection, inherited }: Extract<Command, { op: 'serveKernel' }>): Reply {

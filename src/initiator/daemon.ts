@@ -77,7 +77,7 @@ export class Initiator {
           foundation.quarantine.begin();
           await works.settle();
         })
-        .catch((error: unknown) => failed(error as Error));
+        .catch((error: unknown) => logger.warn((error as Error).message));
       await Promise.race([settled, sleep(SETTLE_MS, undefined, { ref: false })]);
       const initiator = new Initiator(foundation, works, taken.control);
       await initiator.#serve(taken.control);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { EventFd } from '../system/eventfd.ts';
 import type { Command, CommandMessage, Failure, FailureCode, Reply, WorkerMessage } from './messages.ts';
@@ -40,6 +41,9 @@ export interface DataPathOptions {
   readonly listening?: boolean;
 }
 
+/** Closing takes milliseconds. */
+const CLOSE_MS = 5_000;
+
 /** Payload memory unless told otherwise: 64 MiB, of which only what is used takes up physical memory. */
 export const CHUNKS_DEFAULT = 1_024;
 
@@ -79,10 +83,12 @@ export class DataPath {
     });
   }
 
-  /** Ends the thread; volumes lose their sockets. */
+  /** Ends the thread; volumes lose their sockets. All of them are closed when this resolves: others may wait for that. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     await this.execute({ op: 'stop' });
+    await Promise.race([exited, sleep(CLOSE_MS, undefined, { ref: false })]);
     await this.#worker.terminate();
     this.#wake.close();
   }
