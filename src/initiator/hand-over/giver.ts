@@ -130,14 +130,26 @@ export class Giver {
   }
 }
 
-/** Whether the peer has taken what it was sent. One that has not said so in time can't say it later. */
-async function isTaken(channel: Channel): Promise<boolean> {
-  let answer = await channel.receive(PEER_MS);
-  if (answer === undefined) {
-    channel.cutOff();
-    answer = await channel.receive(0);
+/**
+ * Whether the peer has taken what it was sent. One that has not said so in time can't say it later: it is cut off, and what it had said
+ * by then is still heard.
+ */
+export async function isTaken(channel: Channel, timeoutMs = PEER_MS): Promise<boolean> {
+  if (await saysTaken(channel, timeoutMs)) return true;
+  channel.cutOff();
+  return saysTaken(channel, 0);
+}
+
+async function saysTaken(channel: Channel, timeoutMs: number): Promise<boolean> {
+  for (;;) {
+    try {
+      const answer = await channel.receive(timeoutMs);
+      if (answer === undefined) return false;
+      if (answer.message.kind === 'taken') return true;
+    } catch {
+      // What can't be understood is no answer; another may follow it.
+    }
   }
-  return answer?.message.kind === 'taken';
 }
 
 /** @throws RpcError */
