@@ -85,7 +85,7 @@ describe('RpcServer and RpcClient', () => {
         return {};
       },
     });
-    await expect(client.call('Stat', {}, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await expect(client.call('Stat', {}, { timeoutMs: 2_000 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     await until(() => seen?.signal.aborted === true);
   });
 
