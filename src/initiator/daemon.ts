@@ -4,7 +4,7 @@ import type { Logger } from '../logging/logger.ts';
 import { RpcClient } from '../rpc/client.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { loadService } from '../rpc/service.ts';
-import { listenUnix } from '../system/unix-socket.ts';
+import { closeFd, listenUnix } from '../system/unix-socket.ts';
 import { CONTROL_PROTO, CONTROL_SERVICE } from './control-messages.ts';
 import { ControlService } from './control-service.ts';
 import type { Channel } from './hand-over/channel.ts';
@@ -42,13 +42,23 @@ export class Initiator {
     const foundation = await Foundation.lay(options, logger);
     // The socket comes first: it is what keeps a second initiator from touching anything of the first one's.
     const control = listenUnix(options.socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
-    await foundation.directory.lock();
-    await foundation.removeLeftovers();
-    const works = new Works(foundation, true, failed);
-    await works.settle();
-    const initiator = new Initiator(foundation, works, control);
-    await initiator.#serve(control);
-    return initiator;
+    let works: Works | undefined;
+    try {
+      await foundation.directory.lock();
+      await foundation.removeLeftovers();
+      works = new Works(foundation, true, failed);
+      await works.settle();
+      const initiator = new Initiator(foundation, works, control);
+      await initiator.#serve(control);
+      return initiator;
+    } catch (error) {
+      // It may be tried again in this process: nothing may be left that looks like an initiator.
+      await works?.end();
+      rmSync(options.socketPath, { force: true });
+      closeFd(control);
+      foundation.directory.leave();
+      throw error;
+    }
   }
 
   /**
@@ -64,16 +74,17 @@ export class Initiator {
     if (obstacle !== undefined) throw new Error(`this one can't serve devices of the kernel: ${obstacle}`);
     const works = new Works(foundation, false, failed);
     const running = new RpcClient(loadService(CONTROL_PROTO, CONTROL_SERVICE), options.socketPath);
+    let isOurs = false;
     try {
       const { dataPath } = works;
       const isGone = directory.isFree.bind(directory);
       const waits = (reason: string): void => logger.info(`has to wait for the initiator that runs: ${reason}`);
       const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver, isGone, waits }, known);
+      isOurs = true;
       directory.inheritLock(taken.lock);
       logger.info(`took over from the initiator that ran before; its devices stood still for ${taken.stillMs.toFixed(0)} ms`);
       const settled = taken.ended
         .then(async () => {
-          nbd.takenOver();
           foundation.quarantine.begin();
           await works.settle();
         })
@@ -83,6 +94,8 @@ export class Initiator {
       await initiator.#serve(taken.control);
       return initiator;
     } catch (error) {
+      // The other one has nothing any more: only a new process can go on from here.
+      if (isOurs) failed(error as Error);
       await works.end();
       throw error;
     } finally {

@@ -30,7 +30,7 @@ export class Quarantine {
   }
 
   /** Resolves when a volume may be used. @throws the signal's reason */
-  async end(signal: AbortSignal): Promise<void> {
+  async end(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { promise: over, resolve } = Promise.withResolvers<void>();
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (!signal.aborted) await Promise.race([this.#begun, over]);

@@ -116,7 +116,7 @@ export class Works {
         linkDead: (index) => nbd.linkDead(index),
       },
     );
-    nbd.use(this.dataPath);
+    nbd.use(this.dataPath, quarantine);
     this.#links = new EtherdLinks({
       ...{ folder: options.etherdDirectory, records: directory.etherd, partitions: options.etherdPartitions },
       notice: (name, text) => notice('device-link', name, text),

@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SECTOR_BYTES } from '../../aoe/constants.ts';
-import { QUARANTINE_US } from '../../aoe/limits.ts';
 import { bootId } from '../../system/boot-id.ts';
 import { closeFd } from '../../system/unix-socket.ts';
 import { ask, type CommandTarget } from '../ask.ts';
 import type { AttachRequest, Inherited } from '../messages.ts';
+import type { Quarantine } from '../quarantine.ts';
 import { DeviceError, type AttachBackend, type LastingDevices, type ServedVolume, type Survivor } from './backend.ts';
 import { KernelConnections } from './kernel-connections.ts';
 import { NbdCalls } from './nbd-calls.ts';
@@ -43,11 +42,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   #connections: KernelConnections | undefined;
   #isWatching = false;
   #left: { record: NbdRecord; index: number }[] = [];
-  /** Whoever served these devices before was dead then: since that time no frame of his has been sent. */
-  #deadSinceMs = 0;
-  /** Resolved once nobody else serves these devices. */
-  #alone: Promise<void> = Promise.resolve();
-  #becomeAlone: () => void = () => undefined;
+  #quarantine: Quarantine | undefined;
   readonly #ready = new Set<string>();
 
   /**
@@ -61,8 +56,12 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     this.#calls = new NbdCalls({ alarm: (text) => notice('dead', '', text) });
   }
 
-  /** Before any device is made or taken up. */
-  use(dataPath: CommandTarget): void {
+  /**
+   * Before any device is made or taken up.
+   * @param quarantine passed before a device of an earlier initiator is connected
+   */
+  use(dataPath: CommandTarget, quarantine: Quarantine): void {
+    this.#quarantine = quarantine;
     this.#dataPath = dataPath;
     this.#connections = new KernelConnections(dataPath);
   }
@@ -107,7 +106,6 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   }
 
   async removeLeftovers(): Promise<readonly string[]> {
-    this.#deadSinceMs = performance.now();
     const thisBoot = bootId();
     const { left, gone, problems } = this.#look(thisBoot);
     this.#left = left;
@@ -121,13 +119,10 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   }
 
   /**
-   * Devices of an initiator that still runs, and may hand them over: survivors, to be connected only after `takenOver`.
+   * Devices of an initiator that still runs, and may hand them over: survivors, which nobody may connect before the quarantine.
    * @returns their identifiers
    */
   expect(): readonly string[] {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#alone = promise;
-    this.#becomeAlone = resolve;
     this.#left = this.#look(bootId()).left;
     return this.#left.map(({ record }) => record.identifier);
   }
@@ -170,12 +165,6 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     return left.length === known.size && left.every(({ record }) => known.has(JSON.stringify(record)));
   }
 
-  /** Nobody else serves the expected devices any more: those whose connection was not handed over are connected anew. */
-  takenOver(): void {
-    this.#deadSinceMs = performance.now();
-    this.#becomeAlone();
-  }
-
   devices(): readonly GivenDevice[] {
     return [...this.#devices.values()].map(({ record: { name, identifier }, link: { connection } }) => ({
       ...{ name, identifier, connection },
@@ -211,11 +200,10 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     this.#ready.add(device.record.identifier);
     void this.#watch()
       .catch(() => undefined)
-      .then(async () => this.#alone)
+      .then(async () => this.#quarantine?.end())
       .then(async () => {
-        if (device.link.connection !== undefined) return;
-        await sleep(Math.max(this.#deadSinceMs + QUARANTINE_US / 1_000 - performance.now(), 0));
-        await device.takeUp('the initiator before has ended');
+        // It may have come by a hand-over.
+        if (device.link.connection === undefined) await device.takeUp('the initiator before has ended');
       });
   }
 
