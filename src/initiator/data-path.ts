@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { EventFd } from '../system/eventfd.ts';
+import { unmapMemory } from '../system/memory.ts';
 import type { Command, CommandMessage, Failure, FailureCode, Reply, WorkerMessage } from './messages.ts';
 
 /** What the data path reports on its own: log lines, and the errors stream. */
@@ -53,6 +54,7 @@ export class DataPath {
   readonly #wake: EventFd;
   readonly #pending = new Map<number, Pending>();
   readonly #events: DataPathEvents;
+  #memory: { readonly address: number; readonly sizeBytes: number } | undefined;
   #lastId = 0;
   #stopping = false;
 
@@ -83,13 +85,17 @@ export class DataPath {
     });
   }
 
-  /** Ends the thread; volumes lose their sockets. All of them are closed when this resolves: others may wait for that. */
+  /**
+   * Ends the thread; volumes lose their sockets. All of them are closed when this resolves, for which others may wait, and the memory
+   * is given back: this process may live on without a data path.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
+    const exited = new Promise<boolean>((resolve) => this.#worker.once('exit', () => resolve(true)));
     await this.execute({ op: 'stop' });
-    await Promise.race([exited, sleep(CLOSE_MS, undefined, { ref: false })]);
+    const hasClosed = await Promise.race([exited, sleep(CLOSE_MS, false, { ref: false })]);
     await this.#worker.terminate();
+    if (hasClosed && this.#memory !== undefined) unmapMemory(this.#memory.address, this.#memory.sizeBytes);
     this.#wake.close();
   }
 
@@ -103,6 +109,9 @@ export class DataPath {
         return;
       case 'linkDead':
         this.#events.linkDead?.(message.index);
+        return;
+      case 'mapped':
+        this.#memory = message;
         return;
       case 'reply':
       case 'failure':

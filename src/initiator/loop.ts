@@ -116,6 +116,7 @@ export class Loop implements PortWatcher, FrontWatcher {
     for (const connection of this.front.connections) if (connection !== undefined) this.front.close(connection);
     for (const listener of this.front.listeners) if (listener !== undefined) this.front.shutdown(listener);
     this.interfaces.close(this.#nowUs);
+    this.#links?.close();
     this.#epoll.close();
     closeFd(this.#tagClaim);
   }

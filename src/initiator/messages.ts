@@ -219,6 +219,8 @@ export type WorkerMessage =
   /** A connection to the kernel has ended; with `goodbye` when the kernel has said that it will not come back. */
   | { readonly type: 'kernelGone'; readonly connection: number; readonly goodbye: boolean }
   | { readonly type: 'linkDead'; readonly index: number }
+  /** Where the memory is that the thread works in: to be given back when it has ended. */
+  | { readonly type: 'mapped'; readonly address: number; readonly sizeBytes: number }
   | {
       readonly type: 'notice';
       readonly kind: NoticeKind | 'interface' | 'nbd' | 'protection';

@@ -24,6 +24,8 @@ const loop = new Loop(options, new EventFd(options.eventFd), commands, {
   linkDead: (index) => port.postMessage({ type: 'linkDead', index } satisfies WorkerMessage),
 });
 commands.connect(loop);
+const { address, bytes } = loop.memory.arena;
+port.postMessage({ type: 'mapped', address, sizeBytes: bytes.length } satisfies WorkerMessage);
 if (options.lockMemory) keepInMemory(loop.memory.arena);
 commands.execute(0, { op: 'setInterfaces', patterns: options.interfaces }, nowUs());
 loop.run();

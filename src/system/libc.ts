@@ -97,6 +97,7 @@ export const mmap = bind<(hint: number, sizeBytes: number, protection: number, f
   SSIZE,
   ...[ADDRESS, SIZE, INT, INT, FD, OFFSET],
 );
+export const munmap = bind<(address: number, sizeBytes: number) => number>('munmap', INT, ADDRESS, SIZE);
 export const socket = bind<(domain: number, type: number, protocol: number) => Fd>('socket', FD, INT, INT, INT);
 export const socketpair = bind<(domain: number, type: number, protocol: number, pair: Memory) => number>(
   'socketpair',

@@ -1,10 +1,10 @@
 import type { Arena } from '../buffers/arena.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from './constants.ts';
-import { mmap, orThrow, viewMemory } from './libc.ts';
+import { mmap, munmap, orThrow, viewMemory } from './libc.ts';
 
 /**
  * An arena that the kernel can be told addresses of: page-aligned, zeroed, outside of JavaScript's heap, at a fixed place.
- * Mapped for the life of the process, because a late system call may still write to it. Throws SystemError (ENOMEM).
+ * It stays mapped until `unmapMemory`: a late system call may still write to it. Throws SystemError (ENOMEM).
  */
 export function mapArena(sizeBytes: number): Arena {
   const address = orThrow(
@@ -15,4 +15,12 @@ export function mapArena(sizeBytes: number): Arena {
   );
   const buffer = viewMemory(address, sizeBytes);
   return { bytes: new Uint8Array(buffer), view: new DataView(buffer), address };
+}
+
+/**
+ * Gives an arena's memory back. Nobody may touch it again: the thread that had the arena has ended, and so has every system call that
+ * was given an address of it. Throws SystemError.
+ */
+export function unmapMemory(address: number, sizeBytes: number): void {
+  orThrow(munmap(address, sizeBytes), 'munmap', `give ${sizeBytes} bytes of buffer memory back`);
 }
