@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { writeMark } from '../../src/node/format/begun-mark.ts';
 import { FILE_SYSTEMS } from '../../src/node/format/file-systems.ts';
@@ -147,6 +150,34 @@ describeIf(REQUIREMENTS, 'probeDevice()', () => {
         });
       });
     },
+  );
+});
+
+describeIf(REQUIREMENTS, 'make()', () => {
+  const programs = [...Object.values(MKFS), ['nbdkit', 'nbdkit'], ['nbdfuse', 'libnbd-bin']] as const;
+  testIf(
+    [...programs.map(([name, debianPackage]) => command(name, debianPackage)), device('/dev/fuse')],
+    'works beside a mounted disk that is dead',
+    async () => {
+      await withFailingDisk(64 * MIB, async (dead, _fail, vanish) => {
+        await FILE_SYSTEMS.ext4.make(dead, randomUUID(), false, { timeoutMs: TEST_MS });
+        const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-dead-'));
+        execFileSync('mount', [dead.path, folder]);
+        try {
+          vanish();
+          await withDisk(SIZE, async (disk) => {
+            for (const type of FS_TYPES) {
+              await FILE_SYSTEMS[type].make(disk, randomUUID(), false, { timeoutMs: TEST_MS });
+              put(disk.path, 0, Buffer.alloc(MIB));
+            }
+          });
+        } finally {
+          execFileSync('umount', ['--lazy', folder]);
+          rmdirSync(folder);
+        }
+      });
+    },
+    TEST_MS,
   );
 });
 

@@ -17,10 +17,10 @@ export async function withDisk(sizeBytes: number, run: (device: BlockDevice) => 
   await withLoop(file, run).finally(() => rmSync(folder, { recursive: true }));
 }
 
-/** A disk that can be made to fail all reads. */
+/** A disk that can be made to fail all reads, or to vanish: no call about its file succeeds from then on. */
 export async function withFailingDisk(
   sizeBytes: number,
-  run: (device: BlockDevice, fail: () => void) => Promise<void>,
+  run: (device: BlockDevice, fail: () => void, vanish: () => void) => Promise<void>,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-disk-'));
   const [socket, file, trigger] = ['nbd.sock', 'disk', 'fail'].map((name) => join(folder, name));
@@ -35,7 +35,10 @@ export async function withFailingDisk(
     writeFileSync(file, '');
     start('nbdfuse', file, '--unix', socket);
     await eventually('nbdfuse to start', START_MS, () => isMounted(file));
-    await withLoop(file, async (device) => run(device, () => writeFileSync(trigger, '')));
+    const vanish = (): void => {
+      for (const each of processes) each.kill('SIGKILL');
+    };
+    await withLoop(file, async (device) => run(device, () => writeFileSync(trigger, ''), vanish));
   } finally {
     if (isMounted(file)) execFileSync('umount', ['--lazy', file]);
     for (const each of processes) each.kill('SIGKILL');

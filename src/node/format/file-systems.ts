@@ -77,13 +77,20 @@ const BTRFS_SUPERBLOCK = 65_536;
 const BTRFS_UUID = 32;
 const BTRFS_MAGIC = 64;
 
+/**
+ * mkfs.btrfs looks at the file behind every mounted loop device, and gives up when one does not answer: a dead volume anywhere on the
+ * node would forbid all btrfs. It finds no table of mounts; that its device is idle was seen before (requireIdle).
+ */
+const WITHOUT_MOUNTS = 'mount -t tmpfs none /proc && mkdir /proc/self && : >/proc/self/mounts && exec "$@"';
+
 const BTRFS: FileSystem = {
   programs: [
     ['mkfs.btrfs', 'btrfs-progs'],
     ['btrfs', 'btrfs-progs'],
   ],
   make: async ({ path }, uuid, again, options) => {
-    await runWell('mkfs.btrfs', ['-q', '-K', '-U', uuid, ...(again ? ['-f'] : []), path], options);
+    const words = ['mkfs.btrfs', '-q', '-K', '-U', uuid, ...(again ? ['-f'] : []), path];
+    await runWell('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', WITHOUT_MOUNTS, 'sh', ...words], options);
   },
   check: async () => Promise.resolve(),
   grow: async (_device, mountPoint) => growing(['btrfs', 'filesystem', 'resize', 'max', mountPoint]),
