@@ -4,6 +4,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.js'],
   // They need a Kubernetes that is built first: `npm run test:cluster`.
   testPathIgnorePatterns: ['/test/cluster/'],
+  globalSetup: '<rootDir>/test/support/leftovers.js',
   testEnvironment: 'node',
   transform: {},
   // Most tests wait for others more than they work: three at a time on two cores. What they make has names of their own.

@@ -40,7 +40,8 @@ export interface WireEnd {
  * tests that want a switch or a bad network between them make further ones.
  */
 export class Laboratory {
-  readonly folder = mkdtempSync(join(tmpdir(), 'aoe-csi-faults-'));
+  /** Its name says whose it is: leftovers.ts. */
+  readonly folder = mkdtempSync(join(tmpdir(), `aoe-csi-faults-${process.pid}-`));
   readonly initiator: NetworkNamespace;
   readonly target: NetworkNamespace;
   readonly #hosts: NetworkNamespace[] = [];

@@ -1,0 +1,48 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listMounts } from '../../src/system/mounts.ts';
+
+/**
+ * What runs that were cut off have left on this machine. Their processes died with them (faults-process.ts); mounts, loop devices and
+ * network namespaces stay, and what is mounted of a dead disk is in the way of every later run. Names say which process made them.
+ */
+
+const FOLDER = /^aoe-csi-faults-(\d+)-/;
+const NAMESPACE = /^aoe-csi-.*-(\d+)-\d+$/;
+const NAMESPACES = '/run/netns';
+const LOOPS = '/sys/block';
+
+/** Removes what is left of tests whose process has ended. Jest calls it before a run; without root there is nothing to remove. */
+export default function removeLeftovers(): void {
+  if (process.geteuid?.() !== 0) return;
+  for (const name of left(tmpdir(), FOLDER)) removeFolder(join(tmpdir(), name));
+  for (const name of left(NAMESPACES, NAMESPACE)) execFileSync('ip', ['netns', 'delete', name]);
+}
+
+function left(folder: string, pattern: RegExp): string[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.filter((name) => {
+    const pid = pattern.exec(name)?.[1];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  });
+}
+
+function removeFolder(folder: string): void {
+  const mountPoints = listMounts().map(({ mountPoint }) => mountPoint);
+  const within = (path: string): boolean => path === folder || path.startsWith(`${folder}/`);
+  for (const path of mountPoints.filter(within).reverse()) execFileSync('umount', ['--lazy', path]);
+  for (const name of readdirSync(LOOPS)) {
+    if (within(backingFile(name))) execFileSync('losetup', ['--detach', `/dev/${name}`]);
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function backingFile(name: string): string {
+  try {
+    return readFileSync(join(LOOPS, name, 'loop/backing_file'), 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
