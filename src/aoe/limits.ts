@@ -49,8 +49,8 @@ export const UNAVAILABLE_POLL_US = 250_000;
 /** Probes of a silent target: first pause, doubled up to the longest. */
 export const PROBE_FIRST_US = 100_000;
 export const PROBE_LONGEST_US = 1_000_000;
-/** A payload size is given up after this many unanswered probes. */
-export const PAYLOAD_PROBES = 3;
+/** A payload size is given up after this many unanswered probes, each waited for twice as long as the one before. */
+export const PAYLOAD_PROBES = 4;
 /** A payload below the best possible one: pause before the best is tried again, doubled up to the longest. */
 export const PAYLOAD_RETRY_FIRST_US = 4_000_000;
 export const PAYLOAD_RETRY_LONGEST_US = 60_000_000;

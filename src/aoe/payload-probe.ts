@@ -115,7 +115,8 @@ export class PayloadProbe {
 
   #ask(path: Path, nowUs: number): void {
     this.#exchanges.ask(path, path.probe, nowUs);
-    path.probe.dueUs = nowUs + path.roundTrip.timeoutUs;
+    // Each waits twice as long: a busy host is silent for a while, a black hole for ever.
+    path.probe.dueUs = nowUs + path.roundTrip.timeoutUs * 2 ** (path.probe.attempts - 1);
   }
 
   #stop(path: Path): void {
