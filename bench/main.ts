@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureCosts } from './costs.ts';
 import { measureDataPath, SUBJECTS } from './data-path.ts';
+import { measureRestarts } from './restart.ts';
 import type { Row } from './row.ts';
 import { soak } from './soak.ts';
 import { describeSetting } from './support/setting.ts';
@@ -12,6 +13,7 @@ const HELP = `npm run bench -- SUITE [options]     needs root, and says what els
 suites
   data-path       ours and its peers: throughput, ratios, processor time
   costs           ours alone: processor time per frame, system calls per request
+  restart         ours alone: how long a write waits after its target serves again
   soak            both engines without a network: heap, allocation and time over many requests (needs no root)
 
 Tables go to standard output, as Markdown; progress goes to standard error.
@@ -50,7 +52,7 @@ async function main(): Promise<number> {
     },
   });
   const suite = positionals[0];
-  if (values.help || !['data-path', 'costs', 'soak'].includes(suite)) {
+  if (values.help || !['data-path', 'costs', 'restart', 'soak'].includes(suite)) {
     console.log(HELP);
     return values.help ? 0 : EXIT_USAGE;
   }
@@ -65,6 +67,8 @@ async function main(): Promise<number> {
   if (suite === 'soak') {
     const requests = positive('--requests', values.requests);
     for (const mtu of mtus) rows.push(...soak({ requests, mtu, print, progress }));
+  } else if (suite === 'restart') {
+    rows.push(...(await measureRestarts({ rounds: positive('--rounds', values.rounds), print, progress })));
   } else {
     const names = values.subject.split(',').filter(Boolean);
     const seconds = positive('--seconds', values.seconds);
