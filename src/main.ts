@@ -34,6 +34,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'say that the disk of a volume is right as it is',
     load: async () => (await import('./cli/accept.ts')).acceptCommand(),
   },
+  release: {
+    description: 'give a target back whose volume nobody knows any more',
+    load: async () => (await import('./cli/release.ts')).releaseCommand(),
+  },
   discover: {
     description: 'ask which targets are there, and list them',
     load: async () => (await import('./cli/discover.ts')).discoverCommand(),

@@ -36,11 +36,11 @@ export async function openStore(place: string, options: StoreOptions): Promise<S
 }
 
 /** The same for those who change something that must be there already: a name with a slip in it would be a new and empty store. */
-export async function openExistingStore(place: string): Promise<Store> {
+export async function openExistingStore(place: string, clusterId?: string): Promise<Store> {
   if (namespaceOf(place) === undefined && !existsSync(place)) {
     throw new CommandFailure(EXIT_FAILED, `there is no store in ${place}; name that of controller and node`);
   }
-  return openStore(place, {});
+  return openStore(place, clusterId === undefined ? {} : { clusterId });
 }
 
 /** Undefined for a folder; empty for the API server without a namespace. */

@@ -83,7 +83,7 @@ function whyForeign(configString: string, clusterId: string): string {
   const owner = ownershipOf(configString, clusterId);
   if (owner.kind === 'empty') return '';
   if (owner.kind === 'foreign') return `claimed by ${owner.owner}`;
-  return `claimed by this cluster (claim ${owner.claim}), but no such volume is known; if it is of no use, a person must free it`;
+  return `claimed by this cluster (claim ${owner.claim}), but no such volume is known; if nobody needs it, give it back: aoe-csi release`;
 }
 
 function whileClaimed(record: TargetRecord, seen: Consensus | undefined, clusterId: string): TargetRecord {

@@ -1,7 +1,9 @@
 import { closeSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { expect } from '@jest/globals';
+import type { TargetRecord } from '../../src/volumes/records.ts';
 import { eventually } from '../support/faults-process.ts';
-import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { aoeCsi } from '../support/initiator-process.ts';
+import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf, testIf } from '../support/requires.ts';
@@ -50,6 +52,51 @@ describeIf(NODE_REQUIREMENTS, 'the wipe of a volume that was never used', () => 
       put(lab, Buffer.alloc(LVM_LABEL.length));
       expect(await lab.release('e10.1')).toMatchObject({ state: 'Available', reason: '' });
       expect((await lab.record('e10.1')).claim).toBeUndefined();
+    });
+  });
+});
+
+/** Its record forgets the volume, as a store that was restored has forgotten it; the claim stays on the target. */
+async function loseVolume(lab: NodeLaboratory): Promise<void> {
+  await lab.setRecord('e10.1', (record) => ({
+    ...record,
+    state: 'Foreign',
+    reason: 'claimed by this cluster',
+    publications: [],
+    claim: undefined,
+  }));
+}
+
+async function releaseByHand(lab: NodeLaboratory, ...words: readonly string[]): Promise<string> {
+  const { code, err } = await aoeCsi('release', 'e10.1', '--store', lab.storeFolder, '--cluster-id', CLUSTER_ID, ...words);
+  return `${String(code)}: ${err}`;
+}
+
+/** As controllers hand it out. */
+async function wiped(lab: NodeLaboratory): Promise<TargetRecord> {
+  const { state, claim } = await lab.record('e10.1');
+  expect(state).toBe('Released');
+  return lab.task('e10.1', 'wipe', `wipe:${claim?.claim ?? ''}`);
+}
+
+describeIf(NODE_REQUIREMENTS, 'a target whose volume is lost', () => {
+  testIf([], 'is given back by a person: when its disk is blank, or wiped', async () => {
+    await withNode({ disks: { 'e10.1': SIZE_BYTES } }, async (lab) => {
+      await lab.startNode();
+      expect(await releaseByHand(lab)).toMatch(/^5: .*cannot release e10\.1: it is Available; only/);
+      await lab.volume('e10.1');
+      expect(await releaseByHand(lab)).toMatch(/^5: .*cannot release e10\.1: it is Claimed; only/);
+      put(lab, LVM_LABEL);
+      await loseVolume(lab);
+      expect(await releaseByHand(lab)).toMatch(/^0: e10\.1: a node takes claim [a-z2-7]{26} off the target if its disk is blank/);
+      expect((await wiped(lab)).task?.message).toMatch(/^cannot free e10\.1: found .*nothing is done/);
+      expect(found(lab).equals(LVM_LABEL)).toBe(true);
+
+      await loseVolume(lab);
+      expect(await releaseByHand(lab, '--wipe', 'zero')).toMatch(/^0: .*when it is wiped \(zero\)/);
+      expect(await wiped(lab)).toMatchObject({ state: 'Available', reason: '' });
+      expect(found(lab).equals(Buffer.alloc(LVM_LABEL.length))).toBe(true);
+      expect((await lab.initiator.stat()).targets[0]?.configString).toBe('');
     });
   });
 });

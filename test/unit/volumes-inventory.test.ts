@@ -39,7 +39,7 @@ describe('nextTarget() of a target that is nobody’s', () => {
     [
       'this cluster without a record',
       OURS,
-      `claimed by this cluster (claim ${CLAIM}), but no such volume is known; if it is of no use, a person must free it`,
+      `claimed by this cluster (claim ${CLAIM}), but no such volume is known; if nobody needs it, give it back: aoe-csi release`,
     ],
   ])('is Foreign with the owner when the config string is of %s', (_who, configString, reason) => {
     expect(next(undefined, { configString })).toEqual({ ...free, state: 'Foreign', reason });

@@ -1,0 +1,68 @@
+import { ownershipOf } from './claim.ts';
+import { VolumeError } from './errors.ts';
+import type { WipePolicy } from './parameter-table.ts';
+import type { ClaimRecord, NodeRecord, TargetRecord } from './records.ts';
+import { change, type Store } from './store.ts';
+
+/** How a stray is wiped: undefined if its disk must be blank. */
+export type StrayWipe = Exclude<WipePolicy, 'none'> | undefined;
+
+/**
+ * Gives a target back that carries a claim of this cluster which no volume has: its record was lost, or restored from a time before
+ * the volume. Only a person can know that nobody needs it. From here on it goes the way of a deleted volume: a node makes sure that the
+ * claim on the target is this one, looks at the disk or wipes it, and takes the claim off.
+ * @returns the claim
+ * @throws VolumeError `not-found` when nothing is known of the target; `failed-precondition` when it is no stray, with what it is
+ */
+export async function releaseStray(store: Store, clusterId: string, address: string, wipe: StrayWipe): Promise<string> {
+  const nodes = (await store.nodes.list()).map(({ value }) => value);
+  const claim = claimSeen(nodes, address, clusterId);
+  const found = await change(store.targets, address, (record): TargetRecord => {
+    if (record.state !== 'Foreign' || claim === undefined) {
+      const reason = record.reason === '' ? '' : `: ${record.reason}`;
+      throw noStray(address, `it is ${record.state}${reason}`);
+    }
+    if (record.publications.length > 0) throw noStray(address, 'it is published as a static volume');
+    return {
+      ...record,
+      state: 'Released',
+      reason: '',
+      claim: claimOfStray(claim, record.identity.sizeBytes, wipe),
+      task: undefined,
+    };
+  });
+  if (found === undefined || claim === undefined) {
+    throw new VolumeError('not-found', `cannot release ${address}: the store does not know it; has a node seen it?`);
+  }
+  return claim;
+}
+
+function claimSeen(nodes: readonly NodeRecord[], address: string, clusterId: string): string | undefined {
+  for (const { targets } of nodes) {
+    const owner = ownershipOf(targets[address]?.configString ?? '', clusterId);
+    if (owner.kind === 'ours') return owner.claim;
+  }
+  return undefined;
+}
+
+/** Nothing is known of the volume that it was. What was never formatted is not wiped but looked at (node/tasks/wipe-task.ts). */
+function claimOfStray(claim: string, sizeBytes: number, wipe: StrayWipe): ClaimRecord {
+  return {
+    volumeName: '',
+    claim,
+    capacityBytes: sizeBytes,
+    parameters: { wipe: wipe ?? 'headers' },
+    mutableParameters: {},
+    confirmed: true,
+    format: { state: wipe === undefined ? 'never' : 'formatted', fsType: '', uuid: '' },
+    epoch: 0,
+    labels: {},
+  };
+}
+
+function noStray(address: string, why: string): VolumeError {
+  return new VolumeError(
+    'failed-precondition',
+    `cannot release ${address}: ${why}; only a target whose claim is this cluster's, and no volume's, can be released`,
+  );
+}
