@@ -2,19 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
 import { ClusterLaboratory, failureOf, installCrds } from '../support/cluster-store.ts';
 import { eventually, TestProcess } from '../support/faults-process.ts';
+import { MAIN } from '../support/program.ts';
 import { describeIf } from '../support/requires.ts';
 import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 
 const HEAD = { apiVersion: 'aoe.csi.dev/v1alpha1', kind: 'AoeTarget' };
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const NEWS_MS = 20_000;
 /** Two rounds of housekeeping, and more. */
 const QUIET_MS = 25_000;

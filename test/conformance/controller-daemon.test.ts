@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { RpcClient } from '../../src/rpc/client.ts';
 import { loadService } from '../../src/rpc/service.ts';
 import { WRITER, ControllerClient, ControllerLaboratory } from '../support/controller-service.ts';
 import { CLUSTER_ID } from '../support/controller-node.ts';
 import { eventually, TestProcess, within } from '../support/faults-process.ts';
+import { MAIN } from '../support/program.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const END_MS = 10_000;
 const CALL = { timeoutMs: 10_000 };

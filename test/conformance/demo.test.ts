@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { DEMO_MS, endedDemo, lifeOf, stepsIn, tracesOf } from '../support/demo-process.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
 import { patiently } from '../support/patience.ts';
+import { MAIN } from '../support/program.ts';
 import { command, describeIf, root } from '../support/requires.ts';
 
 /** `aoe-csi demo`, with what it leaves behind: nothing. */
@@ -12,7 +12,6 @@ const needs = [
   ...[root(), command('ip', 'iproute2'), command('mkfs.ext4', 'e2fsprogs'), command('nbdcopy', 'libnbd-bin')],
   command('vblade'),
 ];
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const LIMIT_MS = patiently(DEMO_MS);
 
 describeIf(needs, 'aoe-csi demo', () => {

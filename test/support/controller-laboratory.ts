@@ -1,14 +1,13 @@
 /** Everything that a volume needs, as processes of their own: a target, a storage network, initiator, node plugin and controller. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Laboratory } from './faults-laboratory.ts';
 import { SAN } from './faults-laboratory.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
+import { MAIN } from './program.ts';
 import { startTarget } from './target-process.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const MTU = 9000;
 

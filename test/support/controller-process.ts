@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isRpcError } from '../../src/rpc/status.ts';
 import { CLUSTER_ID } from './controller-node.ts';
 import { ControllerClient, type Method, type RequestOf, type ResponseOf } from './controller-service.ts';
 import { eventually, TestProcess } from './faults-process.ts';
+import { MAIN } from './program.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const CALL_MS = 20_000;
 

@@ -1,11 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { listMounts } from '../../src/system/mounts.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { eventually } from './faults-process.ts';
+import { MAIN } from './program.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 /** How long a demo takes, with some margin. */
 export const DEMO_MS = 60_000;
 const END_MS = 5_000;

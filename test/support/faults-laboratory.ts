@@ -7,6 +7,7 @@ import { FakeTargetClient, type FakeTargetOptions } from './faults-fake-target-c
 import { InitiatorClient } from './faults-initiator-client.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import { RelayClient, type RelayFaults } from './faults-relay-client.ts';
+import { MAIN } from './program.ts';
 import { NetworkNamespace } from './system-namespace.ts';
 
 const START_MS = 5_000;
@@ -144,12 +145,11 @@ export class Laboratory {
 
   /** Our own target; `words` as its command line has them, after the interface. Returns when it serves. */
   async aoeCsiTarget(...words: string[]): Promise<TestProcess> {
-    const program = fileURLToPath(new URL('../../src/main.js', import.meta.url));
     const process = this.start(
       'aoe-csi target',
       this.target,
       globalThis.process.execPath,
-      program,
+      MAIN,
       'target',
       '--interfaces',
       TARGET,

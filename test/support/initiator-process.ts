@@ -1,18 +1,17 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { loopDevicesOf } from '../../src/initiator/attach/loop-device.ts';
 import type { AttachmentMessage } from '../../src/initiator/control-messages.ts';
 import type { InterfaceState, TargetReport } from '../../src/initiator/messages.ts';
 import { isMountPoint, listMounts } from '../../src/system/mounts.ts';
 import { Laboratory, SAN } from './faults-laboratory.ts';
 import { eventually, TestProcess } from './faults-process.ts';
+import { MAIN } from './program.ts';
 import type { NetworkNamespace } from './system-namespace.ts';
 
 const START_MS = 10_000;
 const COMMAND_MS = 45_000;
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 /** How a command ended, and what it said. */
 export interface Outcome {

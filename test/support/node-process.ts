@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { NodeMethods } from '../../src/csi/messages.ts';
 import { RpcClient } from '../../src/rpc/client.ts';
 import type { Init } from '../../src/rpc/message-types.ts';
@@ -7,8 +6,8 @@ import { loadService } from '../../src/rpc/service.ts';
 import { isRpcError, type RpcCode } from '../../src/rpc/status.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import { patiently } from './patience.ts';
+import { MAIN } from './program.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const START_MS = 15_000;
 const CALL_MS = 10_000;
 const INSIST_MS = 40_000;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { inLaboratory, SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
 import { eventually, type TestProcess } from './faults-process.ts';
+import { MAIN } from './program.ts';
 import { TargetProber } from './target-prober-client.ts';
 
 const START_MS = 5_000;
@@ -23,7 +23,7 @@ export function runTarget(laboratory: Laboratory, ...words: string[]): TestProce
 
 /** The command line of `aoe-csi target`. */
 export function targetWords(...words: string[]): string[] {
-  return [process.execPath, fileURLToPath(new URL('../../src/main.js', import.meta.url)), 'target', ...words];
+  return [process.execPath, MAIN, 'target', ...words];
 }
 
 /** How a target that was started wrongly ended: its exit code and what it said. */

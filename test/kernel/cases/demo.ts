@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { nbdDevices } from '../../../src/initiator/attach/nbd-sysfs.ts';
 import { DEMO_MS, endedDemo, lifeOf, stepsIn, tracesOf } from '../../support/demo-process.ts';
+import { MAIN } from '../../support/program.ts';
 import { kernelCase } from '../guest/cases.ts';
 
 /** `aoe-csi demo` where volumes become devices of the kernel's NBD driver: it grows them in use, and removes them, whatever happens. */
 
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const IS_SOAK = (process.env['AOE_CSI_KERNEL_SOAK'] ?? '') !== '';
 
 kernelCase(

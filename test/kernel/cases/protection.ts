@@ -5,10 +5,10 @@ import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { kernelCase } from '../guest/cases.ts';
+import { MAIN } from '../../support/program.ts';
 
 /** What a process may do to protect itself where it has all rights; what happens without them is seen everywhere else. */
 
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const SCENARIOS = fileURLToPath(new URL('../../support/system-protected.js', import.meta.url));
 /** PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE (kernel: include/linux/sched.h), in field 9 of /proc/pid/stat. */
 const IO_FLUSHER = 0x180000;

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +25,8 @@ const [folder] = process.argv.slice(2);
 const job = JSON.parse(readFileSync(join(folder, JOB_FILE), 'utf8')) as Job;
 const events = new EventLog(folder);
 
+/** What `npm run bundle` has made, if it has. */
+const bundled = fileURLToPath(new URL('../../../app/main.js', import.meta.url));
 const speedFactor = slowness(measureSpeed(), job.hostSpeed);
 const environment = {
   ...process.env,
@@ -32,6 +34,7 @@ const environment = {
   // Programs that wait for a device must not keep the others of a test from files.
   UV_THREADPOOL_SIZE: '16',
   AOE_CSI_TEST_PATIENCE: Math.min(PATIENCE_MAX, Math.max(PATIENCE_MIN, speedFactor)).toFixed(1),
+  ...(existsSync(bundled) ? { AOE_CSI_TEST_PROGRAM: bundled } : {}),
   ...job.environment,
 };
 const uptimeMs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
