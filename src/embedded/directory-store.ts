@@ -4,7 +4,7 @@ import { syncFolder, UNFINISHED, writeDurably } from '../system/durable-file.ts'
 import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
-import type { Store } from '../volumes/store.ts';
+import type { NodeTasks, Store } from '../volumes/store.ts';
 import { DirectoryCollection, type CollectionParts } from './directory-collection.ts';
 import { readFailure, systemNameOf, writeFailure } from './disk-failure.ts';
 import { FolderWatcher } from './folder-watcher.ts';
@@ -12,6 +12,8 @@ import { StoreLock } from './store-lock.ts';
 
 /** How often a watched folder is looked at in case a notification was lost. */
 const POLL_MS = 2_000;
+/** How often all records are read for tasks: notifications of folders can be lost, and some file systems have none. */
+const RESCAN_MS = 10_000;
 const FOLDER_MODE = 0o700;
 const FOLDERS = ['targets', 'nodes'] as const;
 
@@ -74,6 +76,14 @@ export class DirectoryStore implements Store {
     };
     this.targets = new DirectoryCollection(partsOf('targets', targetRecordProblem));
     this.nodes = new DirectoryCollection(partsOf('nodes', nodeRecordProblem));
+  }
+
+  tasksAt(nodeId: string): NodeTasks {
+    return {
+      list: async () => (await this.targets.list()).filter(({ value }) => value.task?.nodeId === nodeId),
+      watch: (changed) => this.targets.watch(changed),
+      rescanMs: RESCAN_MS,
+    };
   }
 
   /** Ends watching and waits for writes under way; later calls are refused. */

@@ -54,6 +54,9 @@ const TARGET_COLUMNS: readonly Column[] = [
   { name: 'Serial', jsonPath: '.spec.identity.serial', description: 'serial number of the disk', priority: 1 },
 ];
 
+/** What objects can be selected by: each node watches what it has to do, and hears of nothing else. */
+const TARGET_SELECTABLE = ['.spec.task.nodeId'];
+
 const NODE_RULES: Rules = {
   '': [
     {
@@ -77,6 +80,7 @@ export const CUSTOM_RESOURCES: readonly Json[] = [
     TARGET_RECORD_SCHEMA,
     TARGET_RULES,
     TARGET_COLUMNS,
+    TARGET_SELECTABLE,
   ),
   definition(
     NODES,
@@ -87,7 +91,14 @@ export const CUSTOM_RESOURCES: readonly Json[] = [
   ),
 ];
 
-function definition(names: Resource, description: string, record: Schema, rules: Rules, columns: readonly Column[]): Json {
+function definition(
+  names: Resource,
+  description: string,
+  record: Schema,
+  rules: Rules,
+  columns: readonly Column[],
+  selectable: readonly string[] = [],
+): Json {
   const { kind, plural, singular, shortName } = names;
   const age: Column = {
     name: 'Age',
@@ -109,6 +120,7 @@ function definition(names: Resource, description: string, record: Schema, rules:
           served: true,
           storage: true,
           additionalPrinterColumns: [...columns, age].map(({ name, ...rest }) => ({ name, type: 'string', ...rest })),
+          ...(selectable.length === 0 ? {} : { selectableFields: selectable.map((jsonPath) => ({ jsonPath })) }),
           schema: { openAPIV3Schema: objectSchema(description, record, rules) },
         },
       ],

@@ -2,19 +2,23 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
-import type { Store } from '../volumes/store.ts';
+import type { NodeTasks, Store } from '../volumes/store.ts';
 import { ApiConnection } from './api-connection.ts';
 import { answered } from './api-failure.ts';
 import { requireCluster } from './cluster-id.ts';
 import { MetadataWatcher } from './metadata-watcher.ts';
 import { NodeCollection } from './node-collection.ts';
 import { NodeLeases } from './node-leases.ts';
-import { ObjectCollection } from './object-collection.ts';
+import { ObjectCollection, type CollectionParts } from './object-collection.ts';
 import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
 
 /** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
 const TARGETS_PAGE = 500;
 const NODES_PAGE = 50;
+/** The definition of AoeTarget says that it can be selected by this (custom-resources.ts). */
+const TASK_NODE = 'spec.task.nodeId';
+/** A watch tells of every change; a server whose data was restored from a backup may keep some to itself. */
+const RESCAN_MS = 300_000;
 
 export interface KubernetesStoreOptions {
   /** Where the objects are; the namespace of the pod, or of the kubeconfig's context, where it is left out. */
@@ -34,7 +38,8 @@ export class KubernetesStore implements Store {
   readonly targets: ObjectCollection<TargetRecord>;
   readonly nodes: NodeCollection;
   readonly namespace: string;
-  readonly #connection: ApiConnection;
+  readonly #place: Place;
+  readonly #narrowed: ObjectCollection<TargetRecord>[] = [];
 
   /**
    * @throws VolumeError `unavailable` when the API server does not answer or does not know the kinds of objects; `failed-precondition`
@@ -45,20 +50,12 @@ export class KubernetesStore implements Store {
     const namespace = options.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
     const connection = new ApiConnection(config);
     try {
-      const { onProblem = () => undefined, silenceMs } = options;
-      const partsOf = async (resource: Resource, page: number) => {
-        const path = `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/${resource.plural}`;
-        const attempt = { what: `watch ${resource.plural} in namespace ${namespace}`, resource, namespace };
-        const watcher = new MetadataWatcher({ connection, path, attempt, onProblem, silenceMs });
-        await answered(attempt, false, async () => watcher.begin());
-        return { connection, resource, namespace, path, page, watcher, onProblem };
-      };
-      const targets = await partsOf(TARGETS, TARGETS_PAGE);
-      const nodes = await partsOf(NODES, NODES_PAGE);
+      const place = { connection, namespace, onProblem: options.onProblem ?? (() => undefined), silenceMs: options.silenceMs };
+      const [targets, nodes] = [partsOf(place, TARGETS, TARGETS_PAGE), partsOf(place, NODES, NODES_PAGE)];
+      for (const { watcher, attempt } of [targets, nodes]) await answered(attempt, false, async () => watcher.begin());
       if (options.clusterId !== undefined) await requireCluster(connection, namespace, options.clusterId);
       return new KubernetesStore(
-        connection,
-        namespace,
+        place,
         new ObjectCollection<TargetRecord>({ ...targets, problemOf: targetRecordProblem }),
         new NodeCollection(
           new ObjectCollection<NodeRecord>({ ...nodes, problemOf: nodeRecordProblem }),
@@ -71,24 +68,45 @@ export class KubernetesStore implements Store {
     }
   }
 
-  private constructor(
-    connection: ApiConnection,
-    namespace: string,
-    targets: ObjectCollection<TargetRecord>,
-    nodes: NodeCollection,
-  ) {
-    this.#connection = connection;
-    this.namespace = namespace;
+  private constructor(place: Place, targets: ObjectCollection<TargetRecord>, nodes: NodeCollection) {
+    this.#place = place;
+    this.namespace = place.namespace;
     this.targets = targets;
     this.nodes = nodes;
+  }
+
+  tasksAt(nodeId: string): NodeTasks {
+    const parts = partsOf(this.#place, TARGETS, TARGETS_PAGE, `${TASK_NODE}=${escaped(nodeId)}`);
+    const tasks = new ObjectCollection<TargetRecord>({ ...parts, problemOf: targetRecordProblem });
+    this.#narrowed.push(tasks);
+    return { list: async () => tasks.list(), watch: (changed) => tasks.watch(changed), rescanMs: RESCAN_MS };
   }
 
   /** Ends watching and waits for requests under way; later calls are refused. */
   async close(): Promise<void> {
     this.targets.close();
     this.nodes.close();
-    await this.#connection.close();
+    for (const tasks of this.#narrowed) tasks.close();
+    await this.#place.connection.close();
   }
+}
+
+/** What all collections of a store have in common. */
+interface Place extends Pick<CollectionParts, 'connection' | 'namespace' | 'onProblem'> {
+  readonly silenceMs: number | undefined;
+}
+
+function partsOf({ silenceMs, ...place }: Place, resource: Resource, page: number, fieldSelector?: string) {
+  const { namespace } = place;
+  const path = `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/${resource.plural}`;
+  const attempt = { what: `watch ${resource.plural} in namespace ${namespace}`, resource, namespace };
+  const watcher = new MetadataWatcher({ ...place, path, fieldSelector, attempt, silenceMs });
+  return { ...place, resource, path, fieldSelector, page, watcher, attempt };
+}
+
+/** In a selector, backslashes, commas and equals signs of a value are escaped. */
+function escaped(value: string): string {
+  return value.replaceAll(/[\\,=]/g, String.raw`\$&`);
 }
 
 function configuration(file: string | undefined): KubeConfig {

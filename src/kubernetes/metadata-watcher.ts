@@ -42,10 +42,17 @@ export interface WatcherParts {
   readonly connection: ApiConnection;
   /** Of the collection, in its namespace. */
   readonly path: string;
+  /** Tells of those objects only whose fields are so, e.g. `spec.task.nodeId=node-1`; what stops being so has changed, too. */
+  readonly fieldSelector?: string | undefined;
   readonly attempt: Attempt;
   readonly onProblem: (message: string) => void;
   /** For tests; SILENCE_MS where it is left out. */
   readonly silenceMs?: number | undefined;
+}
+
+/** The part of a query that asks for these objects only. */
+export function selecting(fieldSelector: string | undefined): Readonly<Record<string, string>> {
+  return fieldSelector === undefined ? {} : { fieldSelector };
 }
 
 /**
@@ -113,11 +120,12 @@ export class MetadataWatcher {
   }
 
   async #stream(): Promise<void> {
-    const { connection, path, attempt, silenceMs = SILENCE_MS } = this.#parts;
+    const { connection, path, fieldSelector, attempt, silenceMs = SILENCE_MS } = this.#parts;
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), silenceMs);
     try {
       const query = {
+        ...selecting(fieldSelector),
         watch: 'true',
         allowWatchBookmarks: 'true',
         resourceVersion: this.#version,
@@ -168,8 +176,8 @@ export class MetadataWatcher {
   }
 
   async #list(found: (name: string, version: string) => void): Promise<{ readonly version: string }> {
-    const { connection, path, attempt } = this.#parts;
-    const request = { method: 'GET', path, accept: METADATA_LIST } as const;
+    const { connection, path, fieldSelector, attempt } = this.#parts;
+    const request = { method: 'GET', path, query: selecting(fieldSelector), accept: METADATA_LIST } as const;
     const version = await eachPage<ObjectMetadata>(connection, request, PAGE, attempt, ({ metadata }) => {
       const record = recordNameOf(metadata.name);
       if (record !== undefined) found(record, metadata.resourceVersion);

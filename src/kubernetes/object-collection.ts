@@ -2,7 +2,7 @@ import { VolumeError } from '../volumes/errors.ts';
 import { ConflictError, type Collection, type Versioned } from '../volumes/store.ts';
 import type { ApiAnswer, ApiConnection, ApiRequest } from './api-connection.ts';
 import { answered, refusal, saysThereIsNone, type Attempt } from './api-failure.ts';
-import { METADATA_ONLY, type MetadataWatcher } from './metadata-watcher.ts';
+import { METADATA_ONLY, selecting, type MetadataWatcher } from './metadata-watcher.ts';
 import { objectNameOf, recordNameOf } from './object-names.ts';
 import { eachPage } from './pages.ts';
 import { API_VERSION, type Resource } from './resources.ts';
@@ -21,6 +21,8 @@ export interface CollectionParts {
   readonly namespace: string;
   /** Of the collection, in its namespace. */
   readonly path: string;
+  /** Only such objects are listed, and told of by the watcher: see MetadataWatcher. */
+  readonly fieldSelector?: string | undefined;
   /** Objects in one answer to a listing. */
   readonly page: number;
   readonly watcher: MetadataWatcher;
@@ -61,11 +63,11 @@ export class ObjectCollection<T> implements Collection<T> {
   /** Leaves out damaged records, which `onProblem` hears of, so that one of them doesn't stop the work on all others. */
   async list(): Promise<readonly Versioned<T>[]> {
     this.#mustBeOpen();
-    const { connection, path, page, resource, onProblem } = this.#parts;
+    const { connection, path, fieldSelector, page, resource, onProblem } = this.#parts;
     const records = new Map<string, Versioned<T>>();
     const attempt = this.#attempt(`list ${resource.plural}`);
     await answered(attempt, false, async () =>
-      eachPage<StoredObject>(connection, { method: 'GET', path }, page, attempt, (object) => {
+      eachPage<StoredObject>(connection, { method: 'GET', path, query: selecting(fieldSelector) }, page, attempt, (object) => {
         const name = recordNameOf(object.metadata.name);
         if (name === undefined) return;
         try {

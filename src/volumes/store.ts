@@ -37,10 +37,22 @@ export interface Collection<T> {
   watch(changed: (names: readonly string[]) => void): () => void;
 }
 
+/** The records of targets that have a task for one node: few of many, however many nodes and targets there are. */
+export interface NodeTasks {
+  /** Those that have one now. */
+  list(): Promise<readonly Versioned<TargetRecord>[]>;
+  /** As Collection.watch, of those that have one, get one, or have it no more. */
+  watch(changed: (names: readonly string[]) => void): () => void;
+  /** After so long a list finds what no change has told: how far `watch` can be relied on. */
+  readonly rescanMs: number;
+}
+
 /** Where the inventory, the claims and the nodes are: a directory, or the API server. */
 export interface Store {
   readonly targets: Collection<TargetRecord>;
   readonly nodes: Collection<NodeRecord>;
+  /** What a node has to do. */
+  tasksAt(nodeId: string): NodeTasks;
   close(): Promise<void>;
 }
 

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { NodeRecord } from '../../src/volumes/records.ts';
+import type { NodeRecord, TaskRecord } from '../../src/volumes/records.ts';
 import { change, isConflict, type Store } from '../../src/volumes/store.ts';
 import { waitForRecord } from '../../src/volumes/wait-for-record.ts';
+import { eventually } from './faults-process.ts';
 import { countOf, counterRecord } from './store-counter.ts';
 import { runStoreProcess, StoreProcess, type StoreOpener } from './store-process.ts';
 import { claimRecord, nodeRecord, sightRecord, targetRecord } from './volumes-records.ts';
@@ -220,6 +221,28 @@ export function describeStore(name: string, makeLaboratory: () => StoreLaborator
       for (const { stop } of heard) stop();
     });
 
+    test('tasksAt() lists the tasks of one node, and tells when one comes and goes', async () => {
+      const here = taskRecord('here');
+      await store.targets.create('e1.1', targetRecord('e1.1', { task: here }));
+      await store.targets.create('e1.2', targetRecord('e1.2', { task: taskRecord('elsewhere') }));
+      await store.targets.create('e1.3', targetRecord('e1.3'));
+      const other = await laboratory.open();
+      const tasks = other.tasksAt('here');
+      const heard: string[] = [];
+      const stop = tasks.watch((names) => heard.push(...names));
+      const listed = async () => (await tasks.list()).map((record) => record.name);
+      expect(await listed()).toEqual(['e1.1']);
+      await change(store.targets, 'e1.3', (record) => ({ ...record, task: here }));
+      await eventually('the new task to be told', NEWS_MS, () => heard.includes('e1.3'));
+      expect(await listed()).toEqual(['e1.1', 'e1.3']);
+      heard.length = 0;
+      await change(store.targets, 'e1.1', (record) => ({ ...record, task: taskRecord('elsewhere') }));
+      await eventually('the end of a task to be told', NEWS_MS, () => heard.includes('e1.1'));
+      expect(await listed()).toEqual(['e1.3']);
+      expect((await other.tasksAt('nobody, a=b\\').list()).length).toBe(0);
+      stop();
+    });
+
     test('waitForRecord() ends when the record is as wanted, whoever made it so', async () => {
       const waiting = waitForRecord(store.targets, 'e1.1', (record) => record !== undefined && countOf(record.value) >= 3, NEVER);
       const other = await laboratory.open();
@@ -297,4 +320,8 @@ function listen(store: Store): { names: string[]; name: (wanted: string) => Prom
     for (let at = names.indexOf(wanted); at >= 0; at = names.indexOf(wanted)) names.splice(at, 1);
   };
   return { names, name, stop };
+}
+
+function taskRecord(nodeId: string): TaskRecord {
+  return { kind: 'wipe', id: 'wipe:x', nodeId, state: 'waiting', message: '', doneBytes: 0, totalBytes: 0 };
 }

@@ -25,6 +25,7 @@ export function hookedStore(store: Store, { before, after }: WriteHooks): Store 
       delete: async (name, version) => targets.delete(name, version),
       watch: (changed) => targets.watch(changed),
     },
+    tasksAt: (nodeId) => store.tasksAt(nodeId),
     close: async () => store.close(),
   };
 }

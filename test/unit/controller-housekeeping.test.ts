@@ -35,7 +35,12 @@ beforeEach(async () => {
     },
   };
   const parts = {
-    store: { targets: store.targets, nodes, close: async () => store.close() },
+    store: {
+      targets: store.targets,
+      nodes,
+      tasksAt: (nodeId: string) => store.tasksAt(nodeId),
+      close: async () => store.close(),
+    },
     clusterId: 'c',
     nowMs: () => Date.now(),
     liveness: new Liveness(),

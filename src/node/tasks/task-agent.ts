@@ -2,13 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../logging/logger.ts';
 import type { KeyedLock } from '../../volumes/keyed-lock.ts';
 import type { TargetRecord, TaskRecord } from '../../volumes/records.ts';
+import type { NodeTasks } from '../../volumes/store.ts';
 import { claimTarget } from './claim-task.ts';
 import { fenceTarget } from './fence-task.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
 import { mayPass, wipeTarget } from './wipe-task.ts';
 
-/** How often all records are looked at, in case a change was not told. */
-const SCAN_MS = 10_000;
 /** Wipes at a time: they take the network's time, and nobody waits for them. */
 const WIPES_MAX = 2;
 const TRIES_MAX = 3;
@@ -25,6 +24,7 @@ const WORK: Readonly<Record<TaskRecord['kind'], (parts: TaskParts, handed: Hande
 /** Does what controllers have asked this node to do: claims, wipes and fences targets. Goes on with what an earlier process has begun. */
 export class TaskAgent {
   readonly #parts: TaskParts;
+  readonly #tasks: NodeTasks;
   readonly #lock: KeyedLock;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
@@ -35,12 +35,13 @@ export class TaskAgent {
 
   constructor(parts: TaskParts, lock: KeyedLock, logger: Logger) {
     this.#parts = parts;
+    this.#tasks = parts.store.tasksAt(parts.nodeId);
     this.#lock = lock;
     this.#logger = logger.with({ component: 'tasks' });
   }
 
   start(): void {
-    this.#stopWatching = this.#parts.store.targets.watch((addresses) => void this.#look(addresses));
+    this.#stopWatching = this.#tasks.watch((addresses) => void this.#look(addresses));
     this.#ended = this.#scan();
   }
 
@@ -55,13 +56,13 @@ export class TaskAgent {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#lookAtAll();
-      await sleep(SCAN_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(this.#tasks.rescanMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
   async #lookAtAll(): Promise<void> {
     try {
-      for (const { value } of await this.#parts.store.targets.list()) this.#consider(value);
+      for (const { value } of await this.#tasks.list()) this.#consider(value);
     } catch (error) {
       this.#logger.warn(`cannot look for tasks: ${(error as Error).message}`);
     }
