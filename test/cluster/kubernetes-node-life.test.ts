@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
-import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
 import { installRights, kubeConfigOf, NAMESPACE } from '../support/cluster-rights.ts';
 import { ControllerProcess } from '../support/controller-process.ts';
 import { WRITER } from '../support/controller-service.ts';

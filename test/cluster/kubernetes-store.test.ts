@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
-import { CONTROL_PLANE, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { ClusterLaboratory, installCrds } from '../support/cluster-store.ts';
 import { describeIf } from '../support/requires.ts';

@@ -32,8 +32,22 @@ const TEST_PACKAGES = [
 /** What boots a guest and fills its first files. */
 const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'nbd-client'];
 
-/** What a control plane of Kubernetes is made of, beside what is built from Go modules (Go itself is not installed). */
-const CLUSTER_PACKAGES = [...DEMO_PACKAGES, 'etcd-server', 'openssl'];
+/** What a cluster is made of, beside what is built from Go modules (Go itself is not installed). */
+const CLUSTER_PACKAGES = [
+  ...DEMO_PACKAGES,
+  'etcd-server',
+  'openssl',
+  'vblade',
+  'containerd',
+  'runc',
+  'containernetworking-plugins',
+  'iptables',
+  'conntrack',
+  'ethtool',
+  'buildah',
+  'mmdebstrap',
+  'busybox-static',
+];
 
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });
