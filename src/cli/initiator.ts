@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { BACKEND_CHOICES, type BackendChoice } from '../initiator/attach/backend.ts';
@@ -25,6 +26,7 @@ interface Options extends ProtectionOptions {
   readonly chunks: number;
   readonly replace: boolean;
   readonly standBy: boolean;
+  readonly readyFile?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -111,6 +113,12 @@ export function initiatorCommand(): Command {
         .env('AOE_CSI_STAND_BY')
         .default(false),
     )
+    .addOption(
+      new Option(
+        '--ready-file <path>',
+        'a file that is there while this initiator has the devices, and not while it waits for them',
+      ).env('AOE_CSI_READY_FILE'),
+    )
     .addHelpText('after', HELP)
     .action(run);
   for (const option of [...protectionOptions(), logLevelOption()]) command.addOption(option);
@@ -142,6 +150,13 @@ async function run(options: Options): Promise<void> {
     ...{ etherdPartitions: options.etherdPartitions, staticMinors: options.staticMinors },
     etherdDirectory: options.etherdDirectory === NO_LINKS ? undefined : resolve(options.etherdDirectory),
   };
+  const ready = (isReady: boolean): void => {
+    if (options.readyFile === undefined) return;
+    if (isReady) writeFileSync(options.readyFile, '');
+    else rmSync(options.readyFile, { force: true });
+  };
+  // One that was killed has left it.
+  ready(false);
   const stop = new AbortController();
   void stopping.then((signal) => {
     logger.info(`${signal}: stopping`);
@@ -156,7 +171,9 @@ async function run(options: Options): Promise<void> {
     file?.watch(async (names) => initiator.setInterfaces(names), logger);
     for (const obstacle of protectCode(options)) logger.warn(obstacle, { component: 'protection' });
     logger.info('the initiator runs');
+    ready(true);
     await Promise.race([stopping, initiator.handedOver]);
+    ready(false);
     file?.close();
     if (stop.signal.aborted) await initiator.stop();
     else if (options.standBy) logger.info('stands by, to take the devices up again when the one that has them ends');

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_DRIVER_NAME, isDriverName } from '../csi/driver-name.ts';
 import { socketPathOf } from '../csi/endpoint.ts';
-import type { LogLevel } from '../logging/logger.ts';
+import type { Logger, LogLevel } from '../logging/logger.ts';
 import { NodePlugin } from '../node/node-plugin.ts';
+import { awaitState, lockState } from '../node/staging/state-lock.ts';
 import { isClusterId } from '../volumes/claim.ts';
 import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
 import { daemonLogger } from './daemon-logger.ts';
@@ -35,6 +36,7 @@ interface Options {
   readonly deadAfter: number;
   readonly registrationDirectory?: string;
   readonly registrationEndpoint?: string;
+  readonly standBy: boolean;
   readonly metrics?: string;
   readonly logLevel: LogLevel;
 }
@@ -127,6 +129,11 @@ export function nodeCommand(): Command {
         'AOE_CSI_REGISTRATION_ENDPOINT',
       ),
     )
+    .addOption(
+      new Option('--stand-by', 'while another one has the state directory: wait until it has ended')
+        .env('AOE_CSI_STAND_BY')
+        .default(false),
+    )
     .addOption(metricsOption())
     .addOption(logLevelOption())
     .addHelpText('after', HELP)
@@ -139,7 +146,12 @@ async function run(options: Options): Promise<void> {
   }
   const logger = daemonLogger(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
+  // Heard from now on: the first process of a container gets no signal otherwise, and this one may wait for long.
+  const stopping = stopSignal();
   reapOrphansAsFirstProcess();
+  const stateDirectory = resolve(options.stateDirectory);
+  if (!options.standBy) await lockState(stateDirectory);
+  else if (!(await stoodBy(stateDirectory, stopping, logger))) return;
   const socketPath = socketPathOf(options.endpoint);
   const onProblem = (message: string): void => logger.error(message, { component: 'store' });
   const store = await openStore(options.store, { clusterId: options.clusterId, onProblem });
@@ -152,7 +164,7 @@ async function run(options: Options): Promise<void> {
       nodeId: options.nodeId,
       clusterId: options.clusterId,
       initiatorSocket: resolve(options.initiator),
-      stateDirectory: resolve(options.stateDirectory),
+      stateDirectory,
       volumesMax: options.volumesMax,
       segments: options.segment,
       deadAfterMs: options.deadAfter * 1000,
@@ -165,13 +177,22 @@ async function run(options: Options): Promise<void> {
     store,
     logger,
   );
-  const signal = await stopSignal();
+  const signal = await stopping;
   logger.info(`${signal}: stopping`);
   await plugin.stop();
   await store.close();
   logger.info('stopped');
   // A wipe or a format under way is gone on with by the next process.
   process.exit();
+}
+
+/** Waits until the state directory is ours. @returns false when this process was to end before */
+async function stoodBy(stateDirectory: string, stopping: Promise<string>, logger: Logger): Promise<boolean> {
+  const stop = new AbortController();
+  void stopping.then(() => stop.abort());
+  return awaitState(stateDirectory, stop.signal, () => {
+    logger.info(`stands by until the node plugin that has ${stateDirectory} ends`);
+  });
 }
 
 function parseEndpoint(text: string): string {

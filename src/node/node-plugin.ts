@@ -77,7 +77,6 @@ export class NodePlugin {
     const { definition, handlers } = csiDefinition(services, { logger, ended, nextId: requestIds() });
     const server = new RpcServer(definition, handlers);
     mkdirSync(dirname(socketPath), { recursive: true });
-    // The socket comes first: it keeps a second plugin from working on the same state.
     await server.serve(listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE }));
     const endpoint =
       options.metricsAddress === undefined ? undefined : await MetricsEndpoint.start(metrics, options.metricsAddress);

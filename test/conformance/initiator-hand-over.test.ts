@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { CONTROL_PROTO, CONTROL_SERVICE } from '../../src/initiator/control-messages.ts';
@@ -49,13 +50,19 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade')], 'initiators t
   test('with --stand-by the one that was replaced waits, and takes over again when the other one has ended', async () =>
     withInitiators(async ({ lab, launch }) => {
       lab.wire();
-      const first = await launch('i', [...BY_SOCKET, '--stand-by']).ready();
-      const second = await launch('i', [...BY_SOCKET, '--replace', '--stand-by']).ready();
+      const readyFile = (name: string): string => join(lab.folder, `ready-${name}`);
+      const isReady = (name: string): boolean => existsSync(readyFile(name));
+      const first = await launch('i', [...BY_SOCKET, '--stand-by', '--ready-file', readyFile('first')]).ready();
+      await eventually('the first one to be ready', 10_000, () => isReady('first'));
+      const second = await launch('i', [...BY_SOCKET, '--replace', '--stand-by', '--ready-file', readyFile('second')]).ready();
       await first.logged(/^stands by/);
+      expect(isReady('first')).toBe(false);
+      await eventually('the second one to be ready', 10_000, () => isReady('second'));
       await second.process.end('SIGKILL');
       await eventually('the first one to run again', 10_000, () => {
         return first.log.filter((line) => line === 'the initiator runs').length === 2;
       });
+      await eventually('it to be ready again', 10_000, () => isReady('first'));
       expect((await first.stat()).attachments).toEqual([]);
       // One that only stands by ends at once.
       const third = await launch('i', [...BY_SOCKET, '--replace']).ready();

@@ -1,11 +1,19 @@
 import { expect } from '@jest/globals';
 import { PluginWatcher } from '../support/csi-plugin-watcher.ts';
-import { withNode } from '../support/node-laboratory.ts';
+import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { NodeProcess } from '../support/node-process.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { patiently } from '../support/patience.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
 const REGISTERED_MS = patiently(5_000);
+
+/** One more for the same node: it has socket and state of the first. */
+function another(lab: NodeLaboratory, ...words: string[]): NodeProcess {
+  const { storeFolder, stateFolder, initiator } = lab;
+  const place = { folder: lab.lab.folder, nodeId: 'node-1', initiatorSocket: initiator.socketPath, clusterId: CLUSTER_ID };
+  return new NodeProcess({ ...place, storeFolder, stateFolder, words, launcher: [] });
+}
 
 describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
   testIf([], 'is taken by the kubelet, anew after a kill, and is gone for it after an orderly end', async () => {
@@ -25,6 +33,38 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         await watcher.next('removed', seen, REGISTERED_MS);
         expect(watcher.events.filter(({ kind }) => kind === 'refused')).toEqual([]);
       } finally {
+        await watcher.stop();
+      }
+    });
+  });
+
+  testIf([], 'is refused beside another one of the same node, or waits for its end with --stand-by', async () => {
+    await withNode({ disks: { 'e10.1': 2 ** 20 } }, async (lab) => {
+      const registry = lab.folder('plugins_registry');
+      const watcher = new PluginWatcher(registry);
+      const successor = another(lab, '--registration-directory', registry, '--stand-by');
+      try {
+        const node = await lab.startNode({ words: ['--registration-directory', registry] });
+        await watcher.next('registered', 0, REGISTERED_MS);
+        await expect(another(lab).start()).rejects.toThrow(
+          /belongs to another node plugin that runs; .* start this one with --stand-by/,
+        );
+        const starting = successor.start();
+        await successor.logged(/stands by until the node plugin that has .* ends/);
+        const seen = watcher.events.length;
+        expect(await node.outcome('NodeGetInfo', {})).toBe('OK');
+        await node.end('SIGTERM');
+        await starting;
+        await watcher.next('registered', seen, REGISTERED_MS);
+        expect(await successor.outcome('NodeGetInfo', {})).toBe('OK');
+        // One that only waits ends at once.
+        const third = another(lab, '--stand-by');
+        const waiting = third.start().catch(() => 'ended');
+        await third.logged(/stands by/);
+        await third.end('SIGTERM');
+        expect(await waiting).toBe('ended');
+      } finally {
+        await successor.end();
         await watcher.stop();
       }
     });
