@@ -134,6 +134,7 @@ export class ControlPlane {
         `--tls-private-key-file=${this.#server.key}`,
         `--client-ca-file=${authority.certificate}`,
         '--authorization-mode=Node,RBAC',
+        '--allow-privileged=true',
         `--service-account-key-file=${this.#signing.publicKey}`,
         `--service-account-signing-key-file=${this.#signing.privateKey}`,
         '--service-account-issuer=https://kubernetes.default.svc',

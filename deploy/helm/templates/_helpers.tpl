@@ -1,0 +1,120 @@
+{{- define "aoe.labels" -}}
+{{ include "aoe.commonLabels" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "aoe.commonLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* What pods are selected by: never changes. */}}
+{{- define "aoe.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/*
+Names. One installation has one namespace, in which names are fixed: a second one there is refused by Helm, as the objects are another
+release's. What is not in a namespace is named after the driver, of which there is one in a cluster for the same reason.
+*/}}
+{{- define "aoe.clusterName" -}}
+{{ .root.Values.driverName }}-{{ .name }}
+{{- end }}
+
+{{/* Folder of the node for sockets and for what must outlive a pod but not the node. */}}
+{{- define "aoe.runDirectory" -}}
+/run/{{ .Values.driverName }}
+{{- end }}
+
+{{- define "aoe.image" -}}
+{{- $tag := .image.tag | default .fallback -}}
+{{ .image.repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ $tag }}{{ end }}
+{{- end }}
+
+{{- define "aoe.ownImage" -}}
+{{ include "aoe.image" (dict "image" .Values.image "fallback" .Chart.AppVersion) }}
+{{- end }}
+
+{{- define "aoe.imagePullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Of a container that may do nothing but compute and talk. */}}
+{{- define "aoe.restricted" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* A sidecar of the controller: what all have in common. */}}
+{{- define "aoe.sidecar" -}}
+{{- $values := index .root.Values .name -}}
+- name: {{ .name }}
+  image: {{ include "aoe.image" (dict "image" $values.image "fallback" "") | quote }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  args:
+    - --csi-address=/csi/csi.sock
+    - --leader-election
+    - --leader-election-namespace=$(NAMESPACE)
+    - --http-endpoint=:{{ .port }}
+    - --timeout={{ $values.timeout }}
+    - --retry-interval-start=1s
+    - --retry-interval-max=1m
+    - --kube-api-qps=20
+    - --kube-api-burst=40
+    {{- range .args }}
+    - {{ . }}
+    {{- end }}
+    {{- range $values.extraArgs }}
+    - {{ . | quote }}
+    {{- end }}
+  env:
+    - name: NAMESPACE
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.namespace
+    - name: POD_NAME
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.name
+  ports:
+    - name: {{ .name }}
+      containerPort: {{ .port }}
+  livenessProbe:
+    httpGet:
+      path: /healthz/leader-election
+      port: {{ .name }}
+    initialDelaySeconds: 20
+    periodSeconds: 20
+    timeoutSeconds: 10
+  resources:
+    {{- toYaml $values.resources | nindent 4 }}
+  securityContext:
+    {{- include "aoe.restricted" . | nindent 4 }}
+  terminationMessagePolicy: FallbackToLogsOnError
+  volumeMounts:
+    - name: csi
+      mountPath: /csi
+{{- end }}
+
+{{/* What a schema can't say as well: refuses values with the reason, and what to do. */}}
+{{- define "aoe.validate" -}}
+{{- if not .Values.clusterId }}
+{{- fail "clusterId is missing: give this cluster a name that no other cluster on the storage network has, for example --set clusterId=prod-1. It stands in the claim on each target and can't be changed later" }}
+{{- end }}
+{{- if not (or .Values.interfaces .Values.allowNoInterfaces) }}
+{{- fail "interfaces is empty: no node would see a target. Name the network interfaces that carry AoE, for example --set 'interfaces={eth1}' or --set 'interfaces={san*}'; to install without any, --set allowNoInterfaces=true" }}
+{{- end }}
+{{- if and (hasKey .Values.initiator.resources "limits") (hasKey (.Values.initiator.resources.limits | default dict) "cpu") }}
+{{- fail "initiator.resources.limits.cpu is set: each time the initiator is throttled, all volumes of its node stand still. Remove the limit" }}
+{{- end }}
+{{- end }}
