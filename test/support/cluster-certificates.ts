@@ -22,13 +22,19 @@ export class Certificates {
     this.authority = this.#identity('authority', ['-subj', '/CN=authority', '-addext', 'basicConstraints=critical,CA:TRUE']);
   }
 
-  /** Of a server at an IP address. */
-  server(name: string, address: string): Identity {
-    return this.#signed(name, `/CN=${name}`, [
+  /** Of a server at IP addresses. */
+  server(name: string, addresses: readonly string[]): Identity {
+    const names = addresses.map((address) => `IP:${address}`).join(',');
+    return this.#signed(name, `/CN=${name}`, ['-addext', `subjectAltName=${names}`, '-addext', 'extendedKeyUsage=serverAuth']);
+  }
+
+  /** Of a kubelet, which serves with it, too. */
+  node(name: string, address: string): Identity {
+    return this.#signed(name, `/O=system:nodes/CN=system:node:${name}`, [
       '-addext',
-      `subjectAltName=IP:${address}`,
+      `subjectAltName=DNS:${name},IP:${address}`,
       '-addext',
-      'extendedKeyUsage=serverAuth',
+      'extendedKeyUsage=clientAuth,serverAuth',
     ]);
   }
 

@@ -22,6 +22,26 @@ rules:
   - level: None
 `;
 
+/** Where a control plane is, and what it is to others. */
+export interface ControlPlanePlace {
+  readonly address: string;
+  readonly port: number;
+  /** Under which it answers, too. */
+  readonly otherAddresses: readonly string[];
+  /** Starts a command line where the address is. */
+  readonly launcher: readonly string[];
+  /** What the API server is told beside what all are told. */
+  readonly words: (certificates: Certificates) => readonly string[];
+  /** Whether it answers, when it can't be asked from here. */
+  readonly isReady?: (admin: string) => Promise<boolean>;
+}
+
+/** On a loopback address that nobody else has, without nodes. */
+function loopback(): ControlPlanePlace {
+  const words = (): string[] => ['--advertise-address=192.0.2.1', '--endpoint-reconciler-type=none'];
+  return { address: loopbackAddress(), port: 6443, otherAddresses: [], launcher: [], words };
+}
+
 /** A request as the API server has noted it, after its end. */
 export interface AuditEntry {
   readonly verb: string;
@@ -31,21 +51,27 @@ export interface AuditEntry {
   readonly responseStatus: { readonly code: number };
 }
 
-/** etcd and a Kubernetes API server, on a loopback address that nobody else has; both die with the test's process. */
+/** etcd and a Kubernetes API server; both die with the test's process. */
 export class ControlPlane {
-  readonly folder = mkdtempSync(join(MEMORY, 'aoe-csi-cluster-'));
-  readonly address = loopbackAddress();
-  readonly #certificates = new Certificates(this.folder);
-  readonly #server = this.#certificates.server('server', this.address);
-  readonly #signing = this.#certificates.signing('tokens');
+  readonly folder = mkdtempSync(join(MEMORY, `aoe-csi-cluster-${process.pid}-`));
+  readonly certificates = new Certificates(this.folder);
+  readonly #place: ControlPlanePlace;
+  readonly #server: Identity;
+  readonly #signing = this.certificates.signing('tokens');
   readonly #program = kubernetesProgram('kube-apiserver');
   /** Of an administrator. */
-  readonly admin = this.kubeConfig('admin', { identity: this.#certificates.client('admin', 'system:masters') });
+  readonly admin: string;
   #etcd: TestProcess | undefined;
   #apiServer: TestProcess | undefined;
 
-  static async start(): Promise<ControlPlane> {
-    const plane = new ControlPlane();
+  private constructor(place: ControlPlanePlace) {
+    this.#place = place;
+    this.#server = this.certificates.server('server', [place.address, ...place.otherAddresses]);
+    this.admin = this.kubeConfig('admin', { identity: this.certificates.client('admin', 'system:masters') });
+  }
+
+  static async start(place = loopback()): Promise<ControlPlane> {
+    const plane = new ControlPlane(place);
     try {
       plane.#startEtcd();
       await plane.startApiServer();
@@ -57,7 +83,12 @@ export class ControlPlane {
   }
 
   get url(): string {
-    return `https://${this.address}:6443`;
+    return `https://${this.#place.address}:${this.#place.port}`;
+  }
+
+  /** What tokens are signed with. */
+  get tokenKey(): string {
+    return this.#signing.privateKey;
   }
 
   /**
@@ -67,7 +98,7 @@ export class ControlPlane {
   kubeConfig(name: string, by: { readonly identity: Identity } | { readonly token: string }, namespace = 'default'): string {
     const user =
       'token' in by ? { token: by.token } : { 'client-certificate': by.identity.certificate, 'client-key': by.identity.key };
-    const cluster = { server: this.url, 'certificate-authority': this.#certificates.authority.certificate };
+    const cluster = { server: this.url, 'certificate-authority': this.certificates.authority.certificate };
     const path = join(this.folder, `${name}-${namespace}.kubeconfig`);
     const config = {
       apiVersion: 'v1',
@@ -119,20 +150,20 @@ export class ControlPlane {
   async startApiServer(): Promise<void> {
     const policy = join(this.folder, 'audit-policy.yaml');
     writeFileSync(policy, AUDIT_POLICY);
-    const { authority } = this.#certificates;
+    const { address, port, launcher, words, isReady } = this.#place;
     const server = new TestProcess(
       'kube-apiserver',
       [
+        ...launcher,
         this.#program,
-        `--etcd-servers=http://${this.address}:2379`,
-        `--bind-address=${this.address}`,
-        '--secure-port=6443',
-        '--advertise-address=192.0.2.1',
-        '--endpoint-reconciler-type=none',
+        `--etcd-servers=http://${address}:2379`,
+        `--bind-address=${this.#place.otherAddresses.length > 0 ? '0.0.0.0' : address}`,
+        `--secure-port=${port}`,
+        '--allow-privileged=true',
         '--service-cluster-ip-range=10.96.0.0/24',
         `--tls-cert-file=${this.#server.certificate}`,
         `--tls-private-key-file=${this.#server.key}`,
-        `--client-ca-file=${authority.certificate}`,
+        `--client-ca-file=${this.certificates.authority.certificate}`,
         '--authorization-mode=Node,RBAC',
         '--allow-privileged=true',
         `--service-account-key-file=${this.#signing.publicKey}`,
@@ -140,13 +171,14 @@ export class ControlPlane {
         '--service-account-issuer=https://kubernetes.default.svc',
         `--audit-policy-file=${policy}`,
         `--audit-log-path=${this.#auditLog}`,
+        ...words(this.certificates),
       ],
       this.folder,
     );
     this.#apiServer = server;
     await eventually('the API server to be ready', START_MS, async () => {
       if (!server.running) throw new Error(server.report);
-      return this.#isReady();
+      return isReady === undefined ? this.#isReady() : isReady(this.admin);
     });
   }
 
@@ -165,7 +197,7 @@ export class ControlPlane {
 
   /** Forgets all versions but the last: who watches from an older one is told that it has expired. */
   async compactEtcd(): Promise<void> {
-    const url = `http://${this.address}:2379/v3/kv`;
+    const url = `http://${this.#place.address}:2379/v3/kv`;
     const range = await postJson(`${url}/range`, { key: Buffer.from('x').toString('base64') });
     const { revision } = (range as { header: { revision: string } }).header;
     await postJson(`${url}/compaction`, { revision, physical: true });
@@ -182,10 +214,12 @@ export class ControlPlane {
   }
 
   #startEtcd(): void {
-    const [client, peer] = [`http://${this.address}:2379`, `http://${this.address}:2380`];
+    const { address, launcher } = this.#place;
+    const [client, peer] = [`http://${address}:2379`, `http://${address}:2380`];
     this.#etcd = new TestProcess(
       'etcd',
       [
+        ...launcher,
         'etcd',
         `--data-dir=${join(this.folder, 'etcd')}`,
         `--listen-client-urls=${client}`,

@@ -53,9 +53,14 @@ export function builtGoProgram(name: string, folder: string, { package: path = '
   });
 }
 
+/** Where things are kept between runs. */
+export function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'aoe-csi');
+}
+
 /** Builds in a scratch folder and renames, so that two runs at once don't see each other's half of it. */
 function cached(key: string, build: (folder: string) => string): string {
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'aoe-csi', 'go');
+  const cache = join(cacheFolder(), 'go');
   const program = join(cache, `${key}-${process.arch}`);
   if (existsSync(program)) return program;
   mkdirSync(cache, { recursive: true });

@@ -3,26 +3,35 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listMounts } from '../../src/system/mounts.ts';
+import { cgroupNames, removeCgroups } from './cluster-cgroup.ts';
 
 /**
- * What runs that were cut off have left on this machine. Their processes died with them (faults-process.ts); mounts, loop devices and
- * network namespaces stay, and what is mounted of a dead disk is in the way of every later run. Names say which process made them.
+ * What runs that were cut off have left on this machine. Their processes died with them (faults-process.ts); mounts, loop devices,
+ * network namespaces and control groups stay, and what is mounted of a dead disk is in the way of every later run. Names say which process made them.
  */
 
-const FOLDER = /^aoe-csi-faults-(\d+)-/;
+const FOLDER = /^aoe-csi-(?:faults|cluster)-(\d+)-/;
 const NAMESPACE = /^aoe-csi-.*-(\d+)-\d+$/;
 const NAMESPACES = '/run/netns';
+/** In memory, as a control plane's. */
+const MEMORY = '/dev/shm';
 const LOOPS = '/sys/block';
 
 /** Removes what is left of tests whose process has ended. Jest calls it before a run; without root there is nothing to remove. */
 export default function removeLeftovers(): void {
   if (process.geteuid?.() !== 0) return;
-  for (const name of left(tmpdir(), FOLDER)) removeFolder(join(tmpdir(), name));
-  for (const name of left(NAMESPACES, NAMESPACE)) execFileSync('ip', ['netns', 'delete', name]);
+  for (const folder of [tmpdir(), MEMORY]) {
+    for (const name of left(namesIn(folder), FOLDER)) removeFolder(join(folder, name));
+  }
+  for (const name of left(namesIn(NAMESPACES), NAMESPACE)) execFileSync('ip', ['netns', 'delete', name]);
+  for (const name of left(cgroupNames(), NAMESPACE)) removeCgroups(name);
 }
 
-function left(folder: string, pattern: RegExp): string[] {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function left(names: readonly string[], pattern: RegExp): string[] {
   return names.filter((name) => {
     const pid = pattern.exec(name)?.[1];
     return pid !== undefined && !existsSync(`/proc/${pid}`);

@@ -1,0 +1,168 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { NodeCgroup } from './cluster-cgroup.ts';
+import { containerdConfiguration, CONTAINERD_SOCKET, cniConfiguration } from './cluster-containerd.ts';
+import type { ControlPlane } from './cluster-control-plane.ts';
+import { kubeletConfiguration } from './cluster-kubelet.ts';
+import { inNetwork, nodeAddress } from './cluster-network.ts';
+import { kubernetesProgram } from './cluster-programs.ts';
+import { eventually, TestProcess } from './faults-process.ts';
+import type { NetworkNamespace } from './system-namespace.ts';
+
+const START_MS = 20_000;
+const OUTPUT_MAX = 16 * 1024 * 1024;
+
+/**
+ * The node's first process: makes the machine that it sees a node's, says so, and collects dead processes. Folders that a node
+ * keeps things in are its own; the rest is the machine's.
+ */
+const INIT = `
+set -e
+mount --make-rshared /
+mount -t proc proc /proc
+hostname "$NODE"
+mkdir -p /dev/etherd
+mount -t tmpfs -o mode=755 node-dev /dev/etherd
+mount -t tmpfs -o mode=755 node-run /run
+mkdir -p /run/netns /run/lock
+for each in lib log; do
+  mkdir -p "$FOLDER/$each"
+  mount --bind "$FOLDER/$each" "/var/$each"
+done
+mkdir -p /var/lib/kubelet
+echo up
+while :; do sleep 3600 & wait $! || true; done
+`;
+
+export interface ClusterNodeOptions {
+  readonly number: number;
+  /** Its own, for all that it keeps. */
+  readonly folder: string;
+  readonly network: NetworkNamespace;
+}
+
+/**
+ * A node: namespaces of its own for processes, mounts and the network, and in them containerd and kubelet. Its first process dies
+ * with the test's, and all others of the node with that one.
+ */
+export class ClusterNode {
+  readonly name: string;
+  readonly number: number;
+  readonly folder: string;
+  readonly network: NetworkNamespace;
+  readonly #cgroup: NodeCgroup;
+  #init: TestProcess | undefined;
+  #containerd: TestProcess | undefined;
+  #kubelet: TestProcess | undefined;
+
+  constructor({ number, folder, network }: ClusterNodeOptions) {
+    this.number = number;
+    this.name = `node-${number}`;
+    this.folder = folder;
+    this.network = network;
+    this.#cgroup = new NodeCgroup(network.name);
+  }
+
+  /** Starts the machine and containerd; images can be imported then. */
+  async boot(): Promise<void> {
+    mkdirSync(this.folder, { recursive: true });
+    this.#cgroup.make();
+    const machine = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc'];
+    const environment = ['env', `NODE=${this.name}`, `FOLDER=${this.folder}`];
+    const words = [...inNetwork(this.network), ...machine, ...environment, 'bash', '-c', INIT];
+    const init = new TestProcess(this.name, words, this.folder);
+    this.#init = init;
+    await eventually(`${this.name} to be up`, START_MS, () => {
+      if (!init.running) throw new Error(init.report);
+      return init.lines.includes('up');
+    });
+    await this.startContainerd();
+  }
+
+  async startContainerd(): Promise<void> {
+    const configuration = this.#write('containerd.toml', containerdConfiguration(this.folder));
+    this.#write('cni.conflist', cniConfiguration(this.number));
+    this.#containerd = this.#daemon('containerd', ['containerd', '--config', configuration]);
+    const socket = join('/proc', String(this.#initPid), 'root', CONTAINERD_SOCKET);
+    await eventually('containerd to start', START_MS, () => {
+      this.#requireRunning(this.#containerd);
+      return existsSync(socket);
+    });
+  }
+
+  /** Starts what makes the node one of the cluster's. */
+  startKubelet(plane: ControlPlane): void {
+    const address = nodeAddress(this.number);
+    const identity = plane.certificates.node(this.name, address);
+    const configuration = kubeletConfiguration({
+      certificate: identity.certificate,
+      key: identity.key,
+      authority: plane.certificates.authority.certificate,
+      cgroup: this.#cgroup.name,
+    });
+    this.#kubelet = this.#daemon('kubelet', [
+      kubernetesProgram('kubelet'),
+      `--config=${this.#write('kubelet.yaml', JSON.stringify(configuration))}`,
+      `--kubeconfig=${plane.kubeConfig(this.name, { identity })}`,
+      `--hostname-override=${this.name}`,
+      `--node-ip=${address}`,
+    ]);
+  }
+
+  /** An image from a file, as `docker save` or buildah's docker-archive make them. */
+  async importImage(path: string): Promise<void> {
+    await this.runLong('ctr', '--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', 'images', 'import', path);
+  }
+
+  /** Runs a command line on the node that may take its time. @throws Error unless it succeeds */
+  async runLong(...words: readonly string[]): Promise<void> {
+    const [program, ...rest] = [...this.#inside, ...words];
+    await promisify(execFile)(program, rest, { maxBuffer: OUTPUT_MAX });
+  }
+
+  /** Runs a command line on the node and returns what it prints. */
+  run(...words: readonly string[]): string {
+    const [program, ...rest] = [...this.#inside, ...words];
+    return execFileSync(program, rest, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  /** Cuts the power, or shuts it down: for a machine that is thrown away it is the same. */
+  async end(): Promise<void> {
+    await this.#init?.end('SIGKILL');
+    for (const each of [this.#containerd, this.#kubelet]) await each?.end('SIGKILL');
+    await this.#cgroup.remove();
+  }
+
+  /** Of the node's first process, as the machine counts. */
+  get #initPid(): number {
+    // unshare forks it, and stays.
+    const parent = this.#init?.child.pid ?? 0;
+    return Number(execFileSync('cat', [`/proc/${parent}/task/${parent}/children`], { encoding: 'utf8' }).trim());
+  }
+
+  get #inside(): string[] {
+    return ['nsenter', `--target=${this.#initPid}`, '--net', '--mount', '--pid', '--uts', '--ipc'];
+  }
+
+  #daemon(name: string, words: readonly string[]): TestProcess {
+    const log = join(this.folder, 'log', `${name}.log`);
+    const logged = ['sh', '-c', 'log=$1; shift; exec "$@" >> "$log" 2>&1', 'sh', log];
+    return new TestProcess(`${name} of ${this.name} (${log})`, [...this.#inside, ...logged, ...words], this.folder);
+  }
+
+  requireRunning(): void {
+    for (const each of [this.#containerd, this.#kubelet]) this.#requireRunning(each);
+  }
+
+  #requireRunning(process: TestProcess | undefined): void {
+    if (process?.running !== true) throw new Error(process?.report ?? 'it was not started');
+  }
+
+  #write(name: string, text: string): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, text);
+    return path;
+  }
+}

@@ -1,0 +1,159 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Certificates } from './cluster-certificates.ts';
+import { ControlPlane } from './cluster-control-plane.ts';
+import { copyLogs } from './cluster-evidence.ts';
+import { busyboxImage, pauseImage } from './cluster-images.ts';
+import { Kubectl, type KubernetesObject } from './cluster-kubectl.ts';
+import { ClusterManagers } from './cluster-managers.ts';
+import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
+import { ClusterNode } from './cluster-node.ts';
+import { ClusterTargets } from './cluster-targets.ts';
+import { helm } from './cluster-programs.ts';
+import { patiently } from './patience.ts';
+
+const NODES = 2;
+const READY_MS = 60_000;
+const LOOK_MS = 500;
+
+/** A Kubernetes cluster on this machine: control plane, nodes that run pods, and a storage network with targets. */
+export class Cluster {
+  /** Its name says whose it is: leftovers.ts. */
+  readonly folder = mkdtempSync(join(tmpdir(), `aoe-csi-cluster-${process.pid}-`));
+  readonly network = new ClusterNetwork();
+  readonly targets = new ClusterTargets(this.network, join(this.folder, 'disks'));
+  readonly nodes: ClusterNode[] = [];
+  #plane: ControlPlane | undefined;
+  #managers: ClusterManagers | undefined;
+  #kubectl: Kubectl | undefined;
+
+  /** @param images archives that every node shall have */
+  static async start(images: readonly string[]): Promise<Cluster> {
+    const cluster = new Cluster();
+    try {
+      await cluster.#start([pauseImage(), busyboxImage(), ...images]);
+      return cluster;
+    } catch (error) {
+      await cluster.keep();
+      await cluster.end();
+      throw error;
+    }
+  }
+
+  get kubectl(): Kubectl {
+    if (this.#kubectl === undefined) throw new Error('there is no API server yet');
+    return this.#kubectl;
+  }
+
+  get plane(): ControlPlane {
+    if (this.#plane === undefined) throw new Error('there is no API server yet');
+    return this.#plane;
+  }
+
+  async helm(...words: readonly string[]): Promise<string> {
+    return this.kubectl.program(helm(), words);
+  }
+
+  node(name: string): ClusterNode {
+    const found = this.nodes.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`there is no node ${name}`);
+    return found;
+  }
+
+  /** Looks until `look` answers something. Failures of a look are passing ones, the last of which is told when time is up. */
+  async until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined | false>): Promise<T> {
+    const endMs = Date.now() + patiently(timeoutMs);
+    let last = '';
+    for (;;) {
+      try {
+        const found = await look();
+        if (found !== undefined && found !== false) return found;
+      } catch (error) {
+        last = `; ${(error as Error).message}`;
+      }
+      if (Date.now() >= endMs) throw new Error(`waited ${String(patiently(timeoutMs))} ms in vain for ${what}${last}`);
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /**
+   * Copies what a person wants to see after a failure.
+   * @returns the folder, which stays
+   */
+  async keep(): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-failed-cluster-'));
+    await copyLogs(this, folder);
+    process.stderr.write(`logs and objects of the cluster are in ${folder}\n`);
+    return folder;
+  }
+
+  async end(): Promise<void> {
+    for (const node of this.nodes) await node.end();
+    await this.targets.end();
+    await this.#managers?.end();
+    await this.#plane?.end();
+    this.network.remove();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #start(images: readonly string[]): Promise<void> {
+    const launcher = inNetwork(this.network.plane);
+    const booting = Promise.all(Array.from({ length: NODES }, async (_, index) => this.#boot(index + 1, images)));
+    const plane = await ControlPlane.start({
+      address: PLANE_ADDRESS,
+      port: 443,
+      otherAddresses: [SERVICE_ADDRESS],
+      launcher,
+      words: apiServerWords,
+      isReady: async (admin) => isReady(new Kubectl(launcher, admin)),
+    });
+    this.#plane = plane;
+    this.#kubectl = new Kubectl(launcher, plane.admin);
+    const logs = join(this.folder, 'logs');
+    mkdirSync(logs);
+    this.#managers = new ClusterManagers(plane, launcher, logs);
+    await booting;
+    for (const node of this.nodes) node.startKubelet(plane);
+    await this.until('the nodes to be ready', READY_MS, async () => {
+      this.#managers?.requireRunning();
+      for (const node of this.nodes) node.requireRunning();
+      const nodes = await this.kubectl.list('nodes');
+      return nodes.length === NODES && nodes.every(isNodeReady);
+    });
+  }
+
+  async #boot(number: number, images: readonly string[]): Promise<void> {
+    const node = new ClusterNode({
+      number,
+      folder: join(this.folder, `node-${number}`),
+      network: this.network.join(number),
+    });
+    this.nodes.push(node);
+    await node.boot();
+    for (const image of images) await node.importImage(image);
+  }
+}
+
+function apiServerWords(certificates: Certificates): string[] {
+  const { certificate, key } = certificates.client('kubelet-client', 'system:masters');
+  return [
+    `--advertise-address=${PLANE_ADDRESS}`,
+    `--kubelet-client-certificate=${certificate}`,
+    `--kubelet-client-key=${key}`,
+    '--kubelet-preferred-address-types=InternalIP',
+  ];
+}
+
+async function isReady(kubectl: Kubectl): Promise<boolean> {
+  try {
+    return (await kubectl.run('get', '--raw=/readyz')) === 'ok';
+  } catch {
+    return false;
+  }
+}
+
+function isNodeReady({ status }: KubernetesObject): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+}
