@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
@@ -15,6 +16,11 @@ import { NodeVolume } from '../support/node-volume.ts';
 import { describeIf } from '../support/requires.ts';
 
 const FREE_MS = 30_000;
+/** Nothing happens for so long; ten minutes (600) to believe it. */
+const QUIET_MS = Number(process.env['AOE_CSI_TEST_QUIET_SECONDS'] ?? 20) * 1_000;
+const SETTLE_MS = 5_000;
+const LIFE_MS = 120_000;
+const WRITING = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
 describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with the store in Kubernetes', () => {
   let plane: ControlPlane;
@@ -42,6 +48,44 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
       requireRights();
     });
   });
+
+  test(
+    `in use, costs the API server one small write a minute, in ${String(QUIET_MS / 1_000)} s`,
+    async () => {
+      await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
+        const node = await lab.startNode();
+        const environment = { KUBECONFIG: ofController };
+        const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
+        await controller.start();
+        try {
+          const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), 'ext4');
+          await volume.stage();
+          await volume.publish();
+          await sleep(SETTLE_MS);
+          const before = plane.audited().length;
+          const endMs = performance.now() + QUIET_MS;
+          for (let writes = 0; performance.now() < endMs; writes++) {
+            volume.write(`pods write all the time: ${String(writes)}`);
+            await sleep(250);
+          }
+          const written = plane
+            .audited()
+            .slice(before)
+            .filter(({ verb }) => WRITING.includes(verb));
+          const resources = written.map(({ verb, objectRef }) => `${verb} ${objectRef.resource}`);
+          console.log(`API writes in ${String(QUIET_MS / 1_000)} s with a volume in use: ${resources.join(', ') || 'none'}`);
+          // A lease for each node, once a minute.
+          expect(resources.filter((each) => !each.endsWith(' leases'))).toEqual([]);
+          expect(resources.length).toBeLessThanOrEqual(Math.ceil(QUIET_MS / 60_000) + 1);
+          await volume.unpublish();
+          await volume.unstage();
+        } finally {
+          await controller.end();
+        }
+      });
+    },
+    QUIET_MS + LIFE_MS,
+  );
 
   test('is made, used and wiped through controller and node plugin as processes', async () => {
     await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GuestRun, type GuestLimits, type GuestMachine } from '../kernel/host/guest-run.ts';
+import { lanesOf } from '../kernel/host/lanes.ts';
 import { Report } from '../kernel/host/report.ts';
 import { EVENTS_FILE, type GuestEvent } from '../kernel/protocol.ts';
 
@@ -94,7 +95,22 @@ describe('GuestRun', () => {
   });
 });
 
+describe('lanesOf()', () => {
+  test('gives every file to one guest, the long ones to different ones', () => {
+    const files = ['facts', 'prove', 'nbd-life', 'csi-crash', 'csi-sanity'].map((name) => `x/${name}.js`);
+    const lanes = lanesOf(files, 2);
+    expect(lanes.flat().toSorted()).toEqual(files.toSorted());
+    expect(lanes.map(([longest]) => longest)).toEqual(['x/prove.js', 'x/csi-crash.js']);
+    expect(lanesOf(['x/facts.js'], 4)).toEqual([['x/facts.js']]);
+  });
+});
+
 describe('Report', () => {
+  test('names the file again when guests beside each other take turns', () => {
+    for (const file of ['a.js', 'b.js', 'b.js', 'a.js']) report.take({ type: 'figure', file, text: 'x' });
+    expect(printed.map((text) => text.trim())).toEqual(['a', 'x', 'b', 'x', 'x', 'a', 'x']);
+  });
+
   const skipped: GuestEvent = { ...passed, status: 'skipped', reason: 'no wish to' };
 
   test('summary() counts a case that was skipped', () => {

@@ -6,7 +6,7 @@ import { repositoryRoot } from '../../support/repository.ts';
 import type { GuestMachine } from './guest-run.ts';
 import type { Kernel } from './kernels.ts';
 
-const MEMORY_MIB = 4096;
+export const MEMORY_MIB = 4096;
 const CONSOLE_FILE = 'console.log';
 
 /** A virtual machine in software emulation: it needs neither KVM nor root. */

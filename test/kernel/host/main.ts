@@ -3,10 +3,12 @@
  * when the command line is wrong.
  */
 import { readdirSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pathOf } from '../../support/repository.ts';
 import { kernelCache } from './cache.ts';
 import { provideKernel, SERIES, type Series } from './kernels.ts';
+import { MEMORY_MIB } from './machine.ts';
 import { Report } from './report.ts';
 import { runSuite } from './suite.ts';
 
@@ -14,9 +16,13 @@ import { runSuite } from './suite.ts';
 const BOTH = 'both';
 const DEFAULT_SERIES: Series = '6.12';
 
-const HELP = `npm run test:kernel -- [--kernel ${[...SERIES, BOTH].join('|')}] [PATTERN …]
+/** One for each processor, in not more than half of the memory. */
+const GUESTS = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 / (MEMORY_MIB * 2 ** 20))));
+
+const HELP = `npm run test:kernel -- [--kernel ${[...SERIES, BOTH].join('|')}] [--guests N] [PATTERN …]
 
   --kernel SERIES  which of Debian's kernels (default: AOE_CSI_KERNEL, else ${DEFAULT_SERIES})
+  --guests N       guests beside each other, of 4 GiB each (default here: ${String(GUESTS)})
   PATTERN          only files of test/kernel/cases whose name holds one of these`;
 
 const EXIT_USAGE = 2;
@@ -25,6 +31,7 @@ const CASES = 'dist/test/kernel/cases';
 interface Order {
   readonly series: readonly Series[];
   readonly files: readonly string[];
+  readonly guests: number;
 }
 
 /** What the command line asks for; throws an Error that says what is wrong with it. */
@@ -32,17 +39,23 @@ function readOrder(args: string[]): Order | undefined {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { kernel: { type: 'string' }, help: { type: 'boolean', default: false } },
+    options: {
+      kernel: { type: 'string' },
+      guests: { type: 'string', default: String(GUESTS) },
+      help: { type: 'boolean', default: false },
+    },
   });
   if (values.help) return undefined;
   const given = values.kernel ?? (process.env['AOE_CSI_KERNEL'] || DEFAULT_SERIES);
   const series = SERIES.filter((each) => given === each || given === BOTH);
   if (series.length === 0)
     throw new Error(`no kernel ${given} (--kernel, AOE_CSI_KERNEL): there are ${SERIES.join(', ')}, ${BOTH}`);
+  const guests = Number(values.guests);
+  if (!Number.isInteger(guests) || guests < 1) throw new Error(`--guests ${values.guests}: give a whole number from 1`);
   const names = readdirSync(pathOf(CASES)).filter((name) => name.endsWith('.js'));
   const chosen = names.filter((name) => positionals.length === 0 || positionals.some((pattern) => name.includes(pattern)));
   if (chosen.length === 0) throw new Error(`no file of test/kernel/cases is named like ${positionals.join(' or ')}`);
-  return { series, files: chosen.map((name) => `${CASES}/${name}`) };
+  return { series, files: chosen.map((name) => `${CASES}/${name}`), guests };
 }
 
 async function main(): Promise<number> {
@@ -63,7 +76,7 @@ async function main(): Promise<number> {
   const cache = kernelCache();
   for (const series of order.series) {
     const kernel = provideKernel(series, cache, (text) => console.error(text));
-    await runSuite(kernel, order.files, report);
+    await runSuite(kernel, order.files, order.guests, report);
   }
   console.log(report.summary());
   return report.failed === 0 ? 0 : 1;

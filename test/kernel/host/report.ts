@@ -9,6 +9,8 @@ export class Report {
   readonly #mayNotSkip: boolean;
   readonly #results: (CaseResult & { readonly kernel: string })[] = [];
   #kernel = 'no kernel';
+  /** What the last line was about: guests beside each other work at one file each. */
+  #file = '';
 
   /** @param mayNotSkip a guest has all that it has been given: in CI, a skip would hide a fault */
   constructor(print: (text: string) => void, mayNotSkip = false) {
@@ -28,17 +30,21 @@ export class Report {
       this.#print(
         `guest: Linux ${kernel} after ${seconds(uptimeMs)}, ${speedFactor.toFixed(1)} times slower than this machine outside of it`,
       );
-    } else if (event.type === 'file') {
-      this.#print(`\n${shortName(event.file)}`);
     } else if (event.type === 'figure') {
-      this.#print(`    ${event.text}`);
+      this.#printOf(event.file, `    ${event.text}`);
     } else if (event.type === 'result') {
       const status = event.status === 'skipped' && this.#mayNotSkip ? 'failed' : event.status;
       this.#results.push({ ...event, status, kernel: this.#kernel });
-      this.#print(`  ${MARKS[status]} ${event.name} (${seconds(event.durationMs)})${indented(event.reason)}`);
+      this.#printOf(event.file, `  ${MARKS[status]} ${event.name} (${seconds(event.durationMs)})${indented(event.reason)}`);
     } else if (event.type === 'file-end') {
-      this.#print(`  ${seconds(event.durationMs)} in all`);
+      this.#printOf(event.file, `  ${seconds(event.durationMs)} in all`);
     }
+  }
+
+  #printOf(file: string, text: string): void {
+    if (file !== this.#file) this.#print(`\n${shortName(file)}`);
+    this.#file = file;
+    this.#print(text);
   }
 
   get failed(): number {

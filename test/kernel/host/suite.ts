@@ -6,6 +6,7 @@ import { measureSpeed } from '../speed.ts';
 import { GuestRun } from './guest-run.ts';
 import { provideInitramfs } from './initramfs.ts';
 import type { Kernel } from './kernels.ts';
+import { lanesOf } from './lanes.ts';
 import { Machine } from './machine.ts';
 import { programsFor } from './programs.ts';
 import type { Report } from './report.ts';
@@ -13,27 +14,33 @@ import type { Report } from './report.ts';
 /** Variables of this name reach the cases. */
 const PASSED_ON = /^AOE_CSI_(?:KERNEL|TEST)_/;
 
-/** Runs the files in one guest; where that is lost or stuck, what is left in another one. */
-export async function runSuite(kernel: Kernel, files: readonly string[], report: Report): Promise<void> {
+/** Runs the files in so many guests at a time, or fewer. */
+export async function runSuite(kernel: Kernel, files: readonly string[], guests: number, report: Report): Promise<void> {
   const hostSpeed = measureSpeed();
   const given = Object.entries(process.env).filter((entry): entry is [string, string] => PASSED_ON.test(entry[0]));
   const environment = { ...programsFor(files), ...Object.fromEntries(given) };
   const stop = new AbortController();
   const end = (): void => stop.abort();
   process.once('SIGTERM', end);
-  let left = files;
+  const job = { hostSpeed, environment };
+  await Promise.all(lanesOf(files, guests).map(async (lane) => runLane(kernel, { ...job, files: lane }, report, stop.signal)));
+  process.off('SIGTERM', end);
+}
+
+/** Runs a job in one guest; where that is lost or stuck, what is left of it in another one. */
+async function runLane(kernel: Kernel, job: Job, report: Report, stop: AbortSignal): Promise<void> {
+  let left = job.files;
   let isSecondTry = false;
-  while (left.length > 0 && !stop.signal.aborted) {
+  while (left.length > 0 && !stop.aborted) {
     const tell = (event: GuestEvent): void => {
       if (isOfNoFile(event) && !isSecondTry) report.note(`The guest did not start, and is tried once more: ${event.reason}`);
       else report.take(event);
     };
-    const finished = await runGuest(kernel, { files: left, hostSpeed, environment }, tell, stop.signal);
+    const finished = await runGuest(kernel, { ...job, files: left }, tell, stop);
     if (finished.size === 0 && isSecondTry) break;
     isSecondTry = finished.size === 0;
     left = left.filter((file) => !finished.has(file));
   }
-  process.off('SIGTERM', end);
 }
 
 /** An emulated machine on a busy one may fail to start, which says nothing of what is tested. */
