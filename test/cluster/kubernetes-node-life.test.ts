@@ -49,44 +49,6 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
     });
   });
 
-  test(
-    `in use, costs the API server one small write a minute, in ${String(QUIET_MS / 1_000)} s`,
-    async () => {
-      await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
-        const node = await lab.startNode();
-        const environment = { KUBECONFIG: ofController };
-        const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
-        await controller.start();
-        try {
-          const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), 'ext4');
-          await volume.stage();
-          await volume.publish();
-          await sleep(SETTLE_MS);
-          const before = plane.audited().length;
-          const endMs = performance.now() + QUIET_MS;
-          for (let writes = 0; performance.now() < endMs; writes++) {
-            volume.write(`pods write all the time: ${String(writes)}`);
-            await sleep(250);
-          }
-          const written = plane
-            .audited()
-            .slice(before)
-            .filter(({ verb }) => WRITING.includes(verb));
-          const resources = written.map(({ verb, objectRef }) => `${verb} ${objectRef.resource}`);
-          console.log(`API writes in ${String(QUIET_MS / 1_000)} s with a volume in use: ${resources.join(', ') || 'none'}`);
-          // A lease for each node, once a minute.
-          expect(resources.filter((each) => !each.endsWith(' leases'))).toEqual([]);
-          expect(resources.length).toBeLessThanOrEqual(Math.ceil(QUIET_MS / 60_000) + 1);
-          await volume.unpublish();
-          await volume.unstage();
-        } finally {
-          await controller.end();
-        }
-      });
-    },
-    QUIET_MS + LIFE_MS,
-  );
-
   test('is made, used and wiped through controller and node plugin as processes', async () => {
     await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
       const node = await lab.startNode();
@@ -116,6 +78,46 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
       }
     });
   });
+
+  test(
+    `in use, costs the API server one small write a minute, in ${String(QUIET_MS / 1_000)} s`,
+    async () => {
+      await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
+        const node = await lab.startNode();
+        const environment = { KUBECONFIG: ofController };
+        const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
+        await controller.start();
+        try {
+          const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), 'ext4');
+          await volume.stage();
+          await volume.publish();
+          await sleep(SETTLE_MS);
+          const before = plane.audited().length;
+          const endMs = performance.now() + QUIET_MS;
+          for (let writes = 0; performance.now() < endMs; writes++) {
+            volume.write(`pods write all the time: ${String(writes)}`);
+            await sleep(250);
+          }
+          // The API server keeps a lease of its own, elsewhere.
+          const ours = plane
+            .audited()
+            .slice(before)
+            .filter(({ objectRef }) => objectRef.namespace === NAMESPACE);
+          const written = ours.filter(({ verb }) => WRITING.includes(verb));
+          const resources = written.map(({ verb, objectRef }) => `${verb} ${objectRef.resource}`);
+          console.log(`API writes in ${String(QUIET_MS / 1_000)} s with a volume in use: ${resources.join(', ') || 'none'}`);
+          // A lease for each node, once a minute.
+          expect(resources.filter((each) => !each.endsWith(' leases'))).toEqual([]);
+          expect(resources.length).toBeLessThanOrEqual(Math.ceil(QUIET_MS / 60_000) + 1);
+          await volume.unpublish();
+          await volume.unstage();
+        } finally {
+          await controller.end();
+        }
+      });
+    },
+    QUIET_MS + LIFE_MS,
+  );
 
   /** Each wrote as who it is, and nothing that it did was refused. */
   const requireRights = (): void => {
