@@ -79,7 +79,7 @@ function noAnswer({ what }: Attempt, error: UnreachableError, isWrite: boolean):
   return new VolumeError('unavailable', `cannot ${what}: ${error.message}; ${state}call again when the API server is there`);
 }
 
-const INSTALL = 'run `kubectl apply -f deploy/helm/crds`';
+const INSTALL = 'install the chart, or run `kubectl apply --server-side -f deploy/helm/definitions`';
 
 function missing(attempt: Attempt, body: unknown): string {
   const { kind, name } = statusOf(body)?.details ?? {};

@@ -4,7 +4,7 @@ import { ESCAPE } from './object-names.ts';
 import { GROUP, NODES, TARGETS, VERSION, type Resource } from './resources.ts';
 
 /**
- * The definitions of the driver's kinds: what stands in deploy/helm/crds. Their schemas are those of the records (record-check.ts);
+ * The definitions of the driver's kinds: what stands in deploy/helm/definitions. Their schemas are those of the records (record-check.ts);
  * here is what only an API server needs: rules between old and new, and what `kubectl get` prints.
  */
 
@@ -109,7 +109,8 @@ function definition(
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${GROUP}` },
+    // They are deleted with all their objects, so not with a release of the chart.
+    metadata: { name: `${plural}.${GROUP}`, annotations: { 'helm.sh/resource-policy': 'keep' } },
     spec: {
       group: GROUP,
       scope: 'Namespaced',

@@ -49,7 +49,7 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
 
   test('open() says how to install definitions that are not there', () => {
     expect(early).toMatch(
-      /^unavailable: cannot watch aoetargets .*does not know aoetargets.aoe.csi.dev; run `kubectl apply -f deploy/,
+      /^unavailable: cannot watch aoetargets .*does not know aoetargets.aoe.csi.dev; install the chart, or run `kubectl apply/,
     );
   });
 

@@ -5,8 +5,8 @@ import { change } from '../../src/volumes/store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
 import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
-import { installRights, kubeConfigOf } from '../support/cluster-rights.ts';
-import { failureOf, installCrds } from '../support/cluster-store.ts';
+import { installRights, kubeConfigOf, mayDo, NAMESPACE } from '../support/cluster-rights.ts';
+import { failureOf } from '../support/cluster-store.ts';
 import { eventually } from '../support/faults-process.ts';
 import { describeIf } from '../support/requires.ts';
 import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
@@ -29,19 +29,16 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
   let node: KubernetesStore;
   let unbound: KubernetesStore;
   let ofNode = '';
+  let ofController = '';
   let slot = 0;
   let address = '';
 
   beforeAll(async () => {
     plane = await ControlPlane.start();
-    await installCrds(plane);
     await installRights(plane);
-    const ofController = await kubeConfigOf(plane, 'aoe-csi-controller');
+    ofController = await kubeConfigOf(plane, 'aoe-csi-controller');
     const ofNobody = await kubeConfigOf(plane, 'aoe-csi-node');
     ofNode = await kubeConfigOf(plane, 'aoe-csi-node', 'n1');
-    expect(await failureOf(KubernetesStore.open({ kubeConfig: ofNode, clusterId: 'c' }))).toMatch(
-      /^unavailable: .*controller.*writes it/,
-    );
     controller = await KubernetesStore.open({ kubeConfig: ofController, clusterId: 'c' });
     node = await KubernetesStore.open({ kubeConfig: ofNode, clusterId: 'c' });
     unbound = await KubernetesStore.open({ kubeConfig: ofNobody, clusterId: 'c' });
@@ -118,7 +115,7 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
       (record: TargetRecord): TargetRecord => ({ ...record, fencing: 'none' }),
       (record: TargetRecord): TargetRecord => ({ ...record, ...withTask('wipe', 'n1') }),
     ]) {
-      expect(await attempt(forbidden)).toMatch(/^failed-precondition: .*aoe-csi-node-targets/s);
+      expect(await attempt(forbidden)).toMatch(/^failed-precondition: .*aoe\.csi\.dev-node-targets/s);
     }
   });
 
@@ -152,6 +149,44 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
     await made({ ...published, ...withTask('fence', 'n1') });
     expect(await attempt((record) => ({ ...record, publications: [] }))).toMatch(/to whom a volume is published/);
     expect(await attempt((record) => ({ ...record, task: { ...record.task!, state: 'done' } }))).toBe('nothing');
+  });
+
+  test.each([
+    ['list', 'secrets', false, false],
+    ['get', 'secrets', false, false],
+    ['create', 'pods', false, false],
+    ['delete', 'pods', false, false],
+    ['get', 'nodes', false, true],
+    ['patch', 'nodes', false, false],
+    ['delete', 'persistentvolumes', false, true],
+    ['delete', 'persistentvolumeclaims', false, false],
+    ['patch', 'persistentvolumeclaims/status', false, true],
+    ['create', 'volumeattachments@storage.k8s.io', false, false],
+    ['patch', 'volumeattachments@storage.k8s.io', false, true],
+    ['patch', 'storageclasses@storage.k8s.io', false, false],
+    ['patch', 'customresourcedefinitions@apiextensions.k8s.io', false, false],
+    ['create', 'clusterrolebindings@rbac.authorization.k8s.io', false, false],
+    ['patch', 'validatingadmissionpolicies@admissionregistration.k8s.io', false, false],
+    ['list', 'aoetargets@aoe.csi.dev', false, false],
+  ])('in the cluster, %s %s: node %s, controller %s', async (verb, what, mayNode, mayController) => {
+    expect(await mayDo(plane, ofNode, verb, what)).toBe(mayNode);
+    expect(await mayDo(plane, ofController, verb, what)).toBe(mayController);
+  });
+
+  test.each([
+    ['get', 'secrets', false, false],
+    ['create', 'pods', false, false],
+    ['get', 'pods', false, true],
+    ['patch', 'leases@coordination.k8s.io', true, false],
+    ['delete', 'leases@coordination.k8s.io', false, false],
+    ['create', 'configmaps', false, false],
+    ['patch', 'aoenodes@aoe.csi.dev', true, false],
+    ['delete', 'aoenodes@aoe.csi.dev', false, false],
+    ['delete', 'aoetargets@aoe.csi.dev', false, true],
+    ['create', 'roles@rbac.authorization.k8s.io', false, false],
+  ])('in its namespace, %s %s: node %s, controller %s', async (verb, what, mayNode, mayController) => {
+    expect(await mayDo(plane, ofNode, verb, what, NAMESPACE)).toBe(mayNode);
+    expect(await mayDo(plane, ofController, verb, what, NAMESPACE)).toBe(mayController);
   });
 
   test('a controller writes no record of a node', async () => {

@@ -1,31 +1,36 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ControlPlane } from './cluster-control-plane.ts';
-import { pathOf } from './repository.ts';
+import { Helm, REQUIRED } from './cluster-helm.ts';
 
-/** The namespace that the manifests are for. */
+/** Where the chart is installed. */
 export const NAMESPACE = 'aoe-csi';
-const FOLDER = pathOf('deploy/kubernetes');
-const RBAC = `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}`;
-const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 
-const COLLECTIONS: Readonly<Record<string, string>> = {
-  ServiceAccount: `/api/v1/namespaces/${NAMESPACE}/serviceaccounts`,
-  Role: `${RBAC}/roles`,
-  RoleBinding: `${RBAC}/rolebindings`,
-  ValidatingAdmissionPolicy: `${ADMISSION}/validatingadmissionpolicies`,
-  ValidatingAdmissionPolicyBinding: `${ADMISSION}/validatingadmissionpolicybindings`,
-};
-
-/** Applies the manifests of deploy/kubernetes, word for word, to an API server that knows the kinds. */
+/** Installs the chart, for its definitions, rights and policies: no pod runs. */
 export async function installRights(plane: ControlPlane): Promise<void> {
-  await plane.createNamespace(NAMESPACE);
-  for (const file of readdirSync(FOLDER).toSorted()) {
-    for (const body of readFileSync(join(FOLDER, file), 'utf8').split(/^---$/m)) {
-      const kind = /^kind: (\w+)$/m.exec(body)?.[1] ?? '';
-      await plane.request({ method: 'POST', path: COLLECTIONS[kind], body, contentType: 'application/yaml' });
-    }
+  const chart = new Helm(plane.admin);
+  try {
+    await chart.install({ name: 'aoe-csi', namespace: NAMESPACE }, REQUIRED);
+  } finally {
+    chart.end();
   }
+}
+
+/** Somebody whose token is in a kubeconfig. @returns whether they may do something; in all namespaces where none is named */
+export async function mayDo(
+  plane: ControlPlane,
+  kubeConfig: string,
+  verb: string,
+  what: string,
+  namespace = '',
+): Promise<boolean> {
+  const [resource, group = ''] = what.split('@');
+  const [kind, subresource = ''] = resource.split('/');
+  const resourceAttributes = { namespace, verb, group, resource: kind, subresource };
+  const { status } = (await plane.requestBy(kubeConfig, {
+    method: 'POST',
+    path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    body: { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } },
+  })) as { status: { allowed: boolean } };
+  return status.allowed;
 }
 
 /**
@@ -39,7 +44,7 @@ export async function kubeConfigOf(plane: ControlPlane, serviceAccount: string, 
   const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', name, uid: pod };
   const { status } = (await plane.request({
     method: 'POST',
-    path: `${COLLECTIONS['ServiceAccount']}/${serviceAccount}/token`,
+    path: `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${serviceAccount}/token`,
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { boundObjectRef } },
   })) as { status: { token: string } };
   return plane.kubeConfig(name, { token: status.token }, NAMESPACE);

@@ -7,7 +7,7 @@ import { pathOf } from './repository.ts';
 import type { StoreLaboratory } from './store-conformance.ts';
 import type { StoreOpener } from './store-process.ts';
 
-const CRDS = ['aoetargets', 'aoenodes'].map((plural) => pathOf(`deploy/helm/crds/${plural}.aoe.csi.dev.yaml`));
+const CRDS = ['aoetargets', 'aoenodes'].map((plural) => pathOf(`deploy/helm/definitions/${plural}.aoe.csi.dev.yaml`));
 const ESTABLISHED_MS = 20_000;
 
 /** For store-worker.ts. */

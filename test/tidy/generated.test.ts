@@ -26,6 +26,6 @@ test('definitions of kinds are what the records say (`node tools/generate-crds.j
     crdFiles: (definitions: unknown) => Promise<Readonly<Record<string, string>>>;
   };
   const wanted = await crdFiles(CUSTOM_RESOURCES);
-  const there = repositoryFiles().filter((name) => name.startsWith('deploy/helm/crds/'));
+  const there = repositoryFiles().filter((name) => name.startsWith('deploy/helm/definitions/'));
   expect(Object.fromEntries(there.map((name) => [name, textOf(name)]))).toEqual(wanted);
 });

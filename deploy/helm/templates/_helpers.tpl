@@ -40,13 +40,6 @@ release's. What is not in a namespace is named after the driver, of which there 
 {{ include "aoe.image" (dict "image" .Values.image "fallback" .Chart.AppVersion) }}
 {{- end }}
 
-{{- define "aoe.imagePullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end }}
-
 {{/* Of a container that may do nothing but compute and talk. */}}
 {{- define "aoe.restricted" -}}
 allowPrivilegeEscalation: false
@@ -116,5 +109,19 @@ capabilities:
 {{- end }}
 {{- if and (hasKey .Values.initiator.resources "limits") (hasKey (.Values.initiator.resources.limits | default dict) "cpu") }}
 {{- fail "initiator.resources.limits.cpu is set: each time the initiator is throttled, all volumes of its node stand still. Remove the limit" }}
+{{- end }}
+{{- end }}
+
+{{/* Not empty when this release is to install a definition: all installations of a cluster share them. */}}
+{{- define "aoe.ownsDefinition" -}}
+{{- $install := .root.Values.crds.install }}
+{{- if eq $install "always" }}yes{{ end }}
+{{- if eq $install "auto" }}
+{{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" .name }}
+{{- if not $there }}yes{{ else }}
+{{- $annotations := $there.metadata.annotations | default dict }}
+{{- $isOurs := and (eq (index $annotations "meta.helm.sh/release-name" | default "") .root.Release.Name) (eq (index $annotations "meta.helm.sh/release-namespace" | default "") .root.Release.Namespace) }}
+{{- if $isOurs }}yes{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ControlPlane } from '../support/cluster-control-plane.ts';
+import { Helm, REQUIRED, type Values } from '../support/cluster-helm.ts';
+import { helm, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
+import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
+import { textOf } from '../support/repository.ts';
+import { describeIf } from '../support/requires.ts';
+
+const DEFINITION = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aoetargets.aoe.csi.dev';
+const MERGE = 'application/merge-patch+json';
+
+interface Definition {
+  readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+  readonly spec: { readonly names: { readonly shortNames?: readonly string[] } };
+}
+
+/** Releases are installed one after the other, and in the end there are several. */
+describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
+  let plane: ControlPlane;
+  let chart: Helm;
+  const release = { name: 'first', namespace: 'first' };
+  const second = { name: 'second', namespace: 'second' };
+  const inSecond: Values = { ...REQUIRED, driverName: 'second.example' };
+
+  beforeAll(async () => {
+    helm();
+    plane = await ControlPlane.start();
+    chart = new Helm(plane.admin);
+    await chart.install(release, REQUIRED);
+  }, PROGRAMS_BUILD_MS);
+  afterAll(async () => {
+    chart?.end();
+    await plane?.end();
+  });
+
+  const get = async (path: string): Promise<unknown> => plane.request({ method: 'GET', path });
+  const definition = async (): Promise<Definition> => (await get(DEFINITION)) as Definition;
+  const ownerOf = async (): Promise<string | undefined> => (await definition()).metadata.annotations['meta.helm.sh/release-name'];
+
+  test.each(['everything', 'unprivileged', 'bare', 'second'])('every object of %s.json is accepted', async (name) => {
+    const values = JSON.parse(textOf(`test/cluster/chart/${name}.json`)) as Values;
+    const place = { name, namespace: `accepts-${name}` };
+    await chart.install(place, { ...values, driverName: `${name}.example` });
+    await chart.uninstall(place);
+  });
+
+  test('an upgrade changes what is there; another cluster id is refused', async () => {
+    await chart.upgrade(release, { ...REQUIRED, interfaces: ['eth1', 'eth2'] });
+    const { spec } = (await get('/apis/apps/v1/namespaces/first/daemonsets/aoe-csi-node')) as {
+      spec: { template: { spec: { containers: { args: string[] }[] } } };
+    };
+    expect(spec.template.spec.containers[0].args).toContain('--interfaces=eth1,eth2');
+    await expect(chart.upgrade(release, { ...REQUIRED, clusterId: 'other' })).rejects.toThrow(
+      /"aoe-csi-cluster" is invalid: data: Forbidden: field is immutable/,
+    );
+  });
+
+  test('a second installation needs a namespace and a driver name of its own', async () => {
+    await expect(chart.install(second, REQUIRED)).rejects.toThrow(
+      /"aoe.csi.dev-\S+" in namespace "" exists and cannot be imported into the current release/,
+    );
+    await expect(chart.install({ ...second, namespace: 'first' }, inSecond)).rejects.toThrow(
+      /in namespace "first" exists and cannot be imported into the current release/,
+    );
+    await chart.install(second, inSecond);
+    expect(await ownerOf()).toBe('first');
+  });
+
+  test('definitions are upgraded with the release that has installed them, and by no other', async () => {
+    const body = { spec: { names: { shortNames: ['old'] } } };
+    await plane.request({ method: 'PATCH', path: DEFINITION, body, contentType: MERGE });
+    await chart.upgrade(second, inSecond);
+    expect((await definition()).spec.names.shortNames).toEqual(['old']);
+    await expect(chart.upgrade(second, { ...inSecond, crds: { install: 'always' } })).rejects.toThrow(
+      /CustomResourceDefinition "aoe\w+\.aoe\.csi\.dev" .* exists and cannot be imported/,
+    );
+    await chart.upgrade(release, REQUIRED, '--force-conflicts');
+    expect((await definition()).spec.names.shortNames).toEqual(['aoet']);
+  });
+
+  test('definitions and the cluster’s id outlive their release, and another one can take the definitions over', async () => {
+    await chart.uninstall(release);
+    expect(await ownerOf()).toBe('first');
+    expect(await get('/api/v1/namespaces/first/configmaps/aoe-csi-cluster')).toMatchObject({ data: { clusterId: 'c' } });
+    await chart.upgrade(second, { ...inSecond, crds: { install: 'always' } }, '--take-ownership');
+    expect(await ownerOf()).toBe('second');
+    await expect(chart.install(release, { ...REQUIRED, clusterId: 'other' })).rejects.toThrow(/field is immutable/);
+    await chart.uninstall(release);
+    await chart.install(release, REQUIRED);
+    expect(await ownerOf()).toBe('second');
+  });
+
+  test('controllers are pods of the strictest kind; nodes must be privileged', async () => {
+    const admits = async (workload: string, level: string): Promise<string> => {
+      const labels = { 'pod-security.kubernetes.io/enforce': level };
+      await plane.request({
+        method: 'PATCH',
+        path: '/api/v1/namespaces/first',
+        body: { metadata: { labels } },
+        contentType: MERGE,
+      });
+      const { spec } = (await get(`/apis/apps/v1/namespaces/first/${workload}`)) as { spec: { template: object } };
+      const body = { ...spec.template, metadata: { name: `probe-${level}` } };
+      return plane.request({ method: 'POST', path: '/api/v1/namespaces/first/pods', query: { dryRun: 'All' }, body }).then(
+        () => 'yes',
+        (error: unknown) => String(error),
+      );
+    };
+    expect(await admits('deployments/aoe-csi-controller', 'restricted')).toBe('yes');
+    expect(await admits('daemonsets/aoe-csi-node', 'baseline')).toMatch(/violates PodSecurity/);
+    expect(await admits('daemonsets/aoe-csi-node', 'privileged')).toBe('yes');
+  });
+});
