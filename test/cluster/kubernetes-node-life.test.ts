@@ -8,7 +8,6 @@ import { installRights, kubeConfigOf, NAMESPACE } from '../support/cluster-right
 import { ControllerProcess } from '../support/controller-process.ts';
 import { WRITER } from '../support/controller-service.ts';
 import { eventually } from '../support/faults-process.ts';
-import { installCrds } from '../support/cluster-store.ts';
 import { CLUSTER_ID, withNode, type StorePlace } from '../support/node-laboratory.ts';
 import { LIFE_BYTES, live } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
@@ -29,8 +28,7 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
 
   beforeAll(async () => {
     plane = await ControlPlane.start();
-    await installCrds(plane);
-    await installRights(plane);
+    await installRights(plane, CLUSTER_ID);
     ofController = await kubeConfigOf(plane, 'aoe-csi-controller');
     const node = await kubeConfigOf(plane, 'aoe-csi-node', 'node-1');
     store = {

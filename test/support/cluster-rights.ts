@@ -5,10 +5,10 @@ import { Helm, REQUIRED } from './cluster-helm.ts';
 export const NAMESPACE = 'aoe-csi';
 
 /** Installs the chart, for its definitions, rights and policies: no pod runs. */
-export async function installRights(plane: ControlPlane): Promise<void> {
+export async function installRights(plane: ControlPlane, clusterId: string = REQUIRED.clusterId): Promise<void> {
   const chart = new Helm(plane.admin);
   try {
-    await chart.install({ name: 'aoe-csi', namespace: NAMESPACE }, REQUIRED);
+    await chart.install({ name: 'aoe-csi', namespace: NAMESPACE }, { ...REQUIRED, clusterId });
   } finally {
     chart.end();
   }
