@@ -15,6 +15,8 @@ interface Consensus {
   readonly fencing: FencingLevel;
   /** The config string of the nodes that see one: another node has not looked again since it was set. */
   readonly configString: string;
+  /** Some see that string, and the others none. */
+  readonly isDisputed: boolean;
   /** Why they can't all mean the same target; empty when they can. */
   readonly conflict: string;
 }
@@ -74,9 +76,18 @@ function successor(
   // A static volume has no claim, but while it is published it is on one disk and no other.
   const replaced = record === undefined || publications.length === 0 ? '' : whyAnother(record.identity, seen.identity);
   const identity = record !== undefined && replaced !== '' ? record.identity : seen.identity;
-  const reason = seen.conflict || replaced || whyForeign(seen.configString, clusterId);
+  const reason =
+    seen.conflict || replaced || (isRemembered(record, seen, clusterId) ? '' : whyForeign(seen.configString, clusterId));
   const state = reason === '' ? 'Available' : 'Foreign';
   return { address, state, reason, identity, fencing: seen.fencing, claim: undefined, publications, task };
+}
+
+/**
+ * A claim of ours that is not on the target any more: the node that has freed it has looked again, others will within a minute. Should
+ * it be there all the same, whoever takes the target for a volume finds it: a claim is only written where there is none.
+ */
+function isRemembered(record: TargetRecord | undefined, { isDisputed, configString }: Consensus, clusterId: string): boolean {
+  return record?.state === 'Available' && isDisputed && ownershipOf(configString, clusterId).kind === 'ours';
 }
 
 function whyForeign(configString: string, clusterId: string): string {
@@ -117,6 +128,7 @@ function consensus(address: string, nodes: readonly NodeRecord[]): Consensus | u
   if (first === undefined) return undefined;
   let { identity, fencing, configString } = first.targets[address];
   let conflict = '';
+  let [isNoneSeen, isOtherSeen] = [false, false];
   for (const node of nodes) {
     const sight = node.targets[address];
     if (sight === undefined) continue;
@@ -126,8 +138,10 @@ function consensus(address: string, nodes: readonly NodeRecord[]): Consensus | u
     if (isSameDisk && sight.identity.sizeBytes < identity.sizeBytes) identity = sight.identity;
     fencing = weakerFencing(fencing, sight.fencing);
     if (configString === '') configString = sight.configString;
+    if (sight.configString === '') isNoneSeen = true;
+    else if (sight.configString !== configString) isOtherSeen = true;
   }
-  return { identity, fencing, configString, conflict };
+  return { identity, fencing, configString, isDisputed: isNoneSeen && !isOtherSeen, conflict };
 }
 
 function twoDisks(address: string, a: NodeRecord, b: NodeRecord): string {

@@ -67,6 +67,15 @@ describe('nextTarget() of a target that is nobody’s', () => {
     expect(next(free, {}, { configString: THEIRS }, {})).toMatchObject({ state: 'Foreign' });
   });
 
+  test('stays Available while some nodes remember the claim of ours that another has taken away', () => {
+    expect(next(free, { configString: OURS }, {})).toBeUndefined();
+    expect(next(free, {}, { configString: OURS }, { configString: OURS })).toBeUndefined();
+    expect(next(free, { configString: OURS }, { configString: OURS })).toMatchObject({ state: 'Foreign' });
+    expect(next(free, { configString: OURS }, { configString: THEIRS }, {})).toMatchObject({ state: 'Foreign' });
+    expect(next(undefined, { configString: OURS }, {})).toMatchObject({ state: 'Foreign' });
+    expect(next(missing, { configString: OURS }, {})).toMatchObject({ state: 'Foreign' });
+  });
+
   test('is Foreign when two nodes see different disks there', () => {
     const identity = { serial: 'other', model: 'Disk', sizeBytes: GI };
     expect(next(free, {}, { identity })).toMatchObject({
