@@ -49,6 +49,9 @@ const CLUSTER_PACKAGES = [
   'busybox-static',
 ];
 
+/** What builds images without a daemon and without a registry. */
+const IMAGE_PACKAGES = ['buildah', 'mmdebstrap'];
+
 const nothing = () => [];
 const node = (...args) => ({ file: 'node', args });
 const binary = (name, ...args) => node(`node_modules/.bin/${name}`, ...args);
@@ -74,6 +77,12 @@ export const JOBS = {
   build: { debianPackages: nothing, build: true, commands: nothing },
 
   bundle: { debianPackages: nothing, build: true, commands: () => [BUNDLE] },
+
+  image: {
+    debianPackages: () => IMAGE_PACKAGES,
+    build: true,
+    commands: (args) => [BUNDLE, node('tools/image.js', ...args)],
+  },
 
   test: {
     debianPackages: () => TEST_PACKAGES,

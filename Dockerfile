@@ -1,0 +1,44 @@
+# The image of the driver: initiator, node plugin and controller are commands of one program.
+#
+#   npm run image                      builds localhost/aoe-csi:VERSION with buildah
+#   docker build --tag aoe-csi .       the same with Docker
+#
+# BASE      Node 24 on Debian 12, x64 or arm64; name it by digest to have the same bytes again
+# APP       the stage, or an image, whose /app is `dist/app` of `npm run bundle`
+# PACKAGES  what the node plugin calls. Add libnbd-bin (nbdfuse) for the attach backend `fuse`, which nodes without an nbd module need
+
+ARG BASE=docker.io/library/node:24-bookworm-slim
+ARG APP=bundle
+ARG PACKAGES="e2fsprogs xfsprogs btrfs-progs kmod mount util-linux"
+
+FROM ${BASE} AS bundle
+WORKDIR /src
+COPY . .
+RUN npm run bundle && mv dist/app /app
+
+FROM ${APP} AS app
+
+FROM ${BASE}
+ARG PACKAGES
+# What the base has is not fetched again: an image can be built without a network.
+RUN missing=$(for each in ${PACKAGES}; do dpkg-query --show "${each}" >/dev/null 2>&1 || echo "${each}"; done); \
+    if [ -n "${missing}" ]; then \
+      apt-get update && \
+      DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ${missing} && \
+      rm -rf /var/lib/apt/lists /var/cache/apt /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache; \
+    fi
+COPY --from=app /app /usr/lib/aoe-csi
+RUN ln -s ../lib/aoe-csi/main.js /usr/bin/aoe-csi
+
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="aoe-csi" \
+      org.opencontainers.image.description="Kubernetes CSI driver for ATA over Ethernet" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# Initiator and node plugin work on devices and mounts, and must be root: the chart says so. Everything else need not be.
+USER 65532:65532
+ENTRYPOINT ["/usr/bin/aoe-csi"]
+CMD ["--help"]
