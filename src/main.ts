@@ -38,6 +38,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'give a target back whose volume nobody knows any more',
     load: async () => (await import('./cli/release.ts')).releaseCommand(),
   },
+  import: {
+    description: 'write the PersistentVolume of a target that holds data already',
+    load: async () => (await import('./cli/import.ts')).importCommand(),
+  },
   discover: {
     description: 'ask which targets are there, and list them',
     load: async () => (await import('./cli/discover.ts')).discoverCommand(),

@@ -22,7 +22,7 @@ export async function expandVolume(store: Store, id: VolumeId, range: CapacityRa
     // Without a claim the volume has all of its target, so that it never gets here.
     return claim === undefined ? undefined : { ...target, claim: { ...claim, capacityBytes: range.requiredBytes } };
   });
-  if (record === undefined) throw noVolume(formatVolumeId(id));
+  if (record === undefined) throw noVolume(formatVolumeId(id), undefined);
   crashPoint('expand-recorded');
   return record.value.claim?.capacityBytes ?? record.value.identity.sizeBytes;
 }

@@ -18,13 +18,13 @@ export interface FoundVolume {
 export async function findVolume(store: Store, volumeId: string): Promise<FoundVolume> {
   const id = parseVolumeId(volumeId);
   const found = id === undefined ? undefined : await store.targets.get(id.address);
-  if (id === undefined || found === undefined) throw noVolume(volumeId);
+  if (id === undefined || found === undefined) throw noVolume(volumeId, undefined);
   return volumeOf(id, found.value);
 }
 
 /** The same of a record that has just been read: for those who change it. @throws as findVolume */
 export function volumeOf(id: VolumeId, target: TargetRecord): FoundVolume {
-  if (!isOn(id, target)) throw noVolume(formatVolumeId(id));
+  if (!isOn(id, target)) throw noVolume(formatVolumeId(id), target);
   if (target.claim?.confirmed === false) {
     throw new VolumeError('aborted', `volume ${formatVolumeId(id)} is still being made; call CreateVolume again, then this`);
   }

@@ -88,9 +88,10 @@ class Methods {
     if (volumeCapability === null) throw new VolumeError('invalid-argument', 'volume_capability is required');
     requireCapabilities([volumeCapability]);
     const id = knownId(volumeId);
-    if (id.claim === undefined) readAttributes(request.volumeContext);
+    const attributes = id.claim === undefined ? readAttributes(request.volumeContext) : {};
     const accessMode = accessModeOf(volumeCapability);
-    const wanted = { nodeId, accessMode, readOnly: readonly || isReaderMode(accessMode) };
+    const isClaiming = settingsOf(attributes).claim === 'yes';
+    const wanted = { nodeId, accessMode, readOnly: readonly || isReaderMode(accessMode), isClaiming };
     const publishContext = await this.#exclusively(id, async () => this.#publishing.publish(id, wanted, patienceOf(call)));
     return { publishContext };
   }
@@ -181,7 +182,7 @@ class Methods {
 /** @throws VolumeError `not-found` for a text that is no volume's id */
 function knownId(volumeId: string): VolumeId {
   const id = parseVolumeId(volumeId);
-  if (id === undefined) throw noVolume(volumeId);
+  if (id === undefined) throw noVolume(volumeId, undefined);
   return id;
 }
 

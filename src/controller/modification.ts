@@ -24,7 +24,7 @@ export async function modifyVolume(store: Store, id: VolumeId, parameters: Volum
     if (isSame) return undefined;
     return { ...target, claim: { ...claim, mutableParameters: { ...claim.mutableParameters, ...parameters } } };
   });
-  if (record === undefined) throw noVolume(formatVolumeId(id));
+  if (record === undefined) throw noVolume(formatVolumeId(id), undefined);
   crashPoint('modify-recorded');
 }
 

@@ -15,7 +15,11 @@ export interface WantedPublication {
   readonly nodeId: string;
   readonly accessMode: AccessMode;
   readonly readOnly: boolean;
+  /** A static volume is to claim its target. */
+  readonly isClaiming: boolean;
 }
+
+type Publication = Omit<WantedPublication, 'isClaiming'>;
 
 /** What the node must know of the volume: it is to find exactly this. Everything that may change later stands in the record. */
 export type PublishContext = Readonly<Record<'target' | 'claim' | 'epoch' | 'serial' | 'model' | 'sizeBytes', string>>;
@@ -44,11 +48,11 @@ export class Publishing {
     const volumeId = formatVolumeId(id);
     // First the volume, then the node: whoever asks for two things that are not there is told of the volume.
     const found = await store.targets.get(id.address);
-    if (found === undefined) throw noVolume(volumeId);
+    if (found === undefined) throw noVolume(volumeId, undefined);
     volumeOf(id, found.value);
     const node = await this.#node(wanted.nodeId);
     const published = await countPublications(store, wanted.nodeId);
-    const record = await change(store.targets, id.address, (target) => {
+    const record = await change(store.targets, id.address, (target): TargetRecord | undefined => {
       volumeOf(id, target);
       const present = findPublication(volumeId, target, wanted);
       if (present !== undefined)
@@ -56,9 +60,11 @@ export class Publishing {
       requireUsable(volumeId, target);
       requireCompatible(volumeId, target, wanted);
       requireRoom(volumeId, node, published);
-      return withPublication(target, wanted, nowMs());
+      const next = withPublication(target, wanted, nowMs());
+      // Here, before the node writes it on the target: nobody is to place a volume there when this one is not published.
+      return wanted.isClaiming ? { ...next, state: 'Static' } : next;
     });
-    if (record === undefined) throw noVolume(volumeId);
+    if (record === undefined) throw noVolume(volumeId, undefined);
     crashPoint('publish-recorded');
     const publication = findPublication(volumeId, record.value, wanted);
     if (publication === undefined)
@@ -82,7 +88,7 @@ async function countPublications(store: Store, nodeId: string): Promise<number> 
 }
 
 /** The publication to this node, if there is one. @throws VolumeError `already-exists` when it is for another use */
-function findPublication(volumeId: string, target: TargetRecord, wanted: WantedPublication): PublicationRecord | undefined {
+function findPublication(volumeId: string, target: TargetRecord, wanted: Publication): PublicationRecord | undefined {
   const found = target.publications.find(({ nodeId }) => nodeId === wanted.nodeId);
   if (found === undefined || (found.readOnly === wanted.readOnly && found.accessMode === wanted.accessMode)) return found;
   throw new VolumeError(
@@ -91,11 +97,12 @@ function findPublication(volumeId: string, target: TargetRecord, wanted: WantedP
   );
 }
 
-function withPublication(target: TargetRecord, wanted: WantedPublication, nowMs: number): TargetRecord {
+function withPublication(target: TargetRecord, wanted: Publication, nowMs: number): TargetRecord {
   const { claim } = target;
   // Of a static volume nothing is kept when it is not published: only the time goes on.
   const epoch = claim === undefined ? nowMs : claim.epoch + 1;
-  const publications = [...target.publications, { ...wanted, epoch }];
+  const { nodeId, accessMode, readOnly } = wanted;
+  const publications = [...target.publications, { nodeId, accessMode, readOnly, epoch }];
   return { ...target, publications, claim: claim === undefined ? undefined : { ...claim, epoch } };
 }
 
@@ -130,7 +137,7 @@ function requireUsable(volumeId: string, { state, reason }: TargetRecord): void 
 }
 
 /** @throws VolumeError `failed-precondition` when the nodes that have it leave no room for this one */
-function requireCompatible(volumeId: string, { publications }: TargetRecord, wanted: WantedPublication): void {
+function requireCompatible(volumeId: string, { publications }: TargetRecord, wanted: Publication): void {
   const holders = publications.filter(
     ({ accessMode }) => !isMultiNodeMode(wanted.accessMode) || !isMultiNodeMode(accessMode as AccessMode),
   );

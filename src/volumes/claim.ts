@@ -51,6 +51,13 @@ export function claimOf(clusterId: string, volumeName: string): string {
   return base32(digest).slice(0, CLAIM_LENGTH);
 }
 
+/** The claim of the static volume at an address, where its PersistentVolume asks for one: no volume's name leads to it. */
+export function staticClaimOf(clusterId: string, address: string): string {
+  // Neither holds a semicolon, and a version has none: no text that claimOf hashes is this one.
+  const digest = createHash('sha256').update(`aoe-csi/static;${clusterId};${address}`).digest();
+  return base32(digest).slice(0, CLAIM_LENGTH);
+}
+
 /** The config string that marks a target as claimed. Its bytes are its characters. */
 export function formatConfigString(clusterId: string, claim: string): string {
   return `${PREFIX}${clusterId};${claim}`;

@@ -1,5 +1,5 @@
 import { isTargetAddress } from './addresses.ts';
-import { ownershipOf } from './claim.ts';
+import { ownershipOf, staticClaimOf } from './claim.ts';
 import { weakerFencing } from './fencing.ts';
 import type { ClaimRecord, DiskIdentity, FencingLevel, NodeRecord, SightRecord, TargetRecord } from './records.ts';
 
@@ -46,6 +46,8 @@ export function addressesSeen(nodes: readonly NodeRecord[]): ReadonlySet<string>
  *                       └───────► Missing ◄──────┘            Missing:   no live node sees it
  * ```
  *
+ * Static is what carries the claim of its static volume, and stays so when the target has forgotten that or is not seen.
+ *
  * Claimed, Released and Wiping are left by operations on the volume only. While Claimed, what is wrong with the target is told in
  * `reason`, and a disk that has grown is noted; another disk never takes the place of the one that a volume is on.
  *
@@ -71,14 +73,18 @@ function successor(
 ): TargetRecord | undefined {
   if (record?.state === 'Released' || record?.state === 'Wiping') return undefined;
   if (record?.state === 'Claimed') return whileClaimed(record, seen, clusterId);
-  if (seen === undefined) return record && { ...record, state: 'Missing', reason: 'no live node sees it' };
+  if (seen === undefined) {
+    return record && { ...record, state: record.state === 'Static' ? 'Static' : 'Missing', reason: 'no live node sees it' };
+  }
   const { publications, task } = record ?? { publications: [], task: undefined };
   // A static volume has no claim, but while it is published it is on one disk and no other.
   const replaced = record === undefined || publications.length === 0 ? '' : whyAnother(record.identity, seen.identity);
   const identity = record !== undefined && replaced !== '' ? record.identity : seen.identity;
-  const reason =
-    seen.conflict || replaced || (isRemembered(record, seen, clusterId) ? '' : whyForeign(seen.configString, clusterId));
-  const state = reason === '' ? 'Available' : 'Foreign';
+  const isPast = isRemembered(record, seen, clusterId);
+  const isClaimed = !isPast && isStaticClaim(seen.configString, address, clusterId);
+  const reason = seen.conflict || replaced || (isPast || isClaimed ? '' : whyForeign(seen.configString, clusterId));
+  const free = isClaimed || record?.state === 'Static' ? 'Static' : 'Available';
+  const state = reason === '' ? free : 'Foreign';
   return { address, state, reason, identity, fencing: seen.fencing, claim: undefined, publications, task };
 }
 
@@ -88,6 +94,11 @@ function successor(
  */
 function isRemembered(record: TargetRecord | undefined, { isDisputed, configString }: Consensus, clusterId: string): boolean {
   return record?.state === 'Available' && isDisputed && ownershipOf(configString, clusterId).kind === 'ours';
+}
+
+function isStaticClaim(configString: string, address: string, clusterId: string): boolean {
+  const owner = ownershipOf(configString, clusterId);
+  return owner.kind === 'ours' && owner.claim === staticClaimOf(clusterId, address);
 }
 
 function whyForeign(configString: string, clusterId: string): string {

@@ -117,6 +117,15 @@ export const PARAMETERS = {
     places: ['PersistentVolume'],
     ...oneOf(['never', 'blank'] as const),
   }),
+  claim: parameter({
+    name: 'claim',
+    doc:
+      'Whether a static volume claims its target when it is first published: then neither new volumes nor other clusters take it, ' +
+      'until it is released. Otherwise keep its shelf or slot out of the StorageClasses.',
+    byDefault: 'no',
+    places: ['PersistentVolume'],
+    ...oneOf(['no', 'yes'] as const),
+  }),
 };
 
 /** What happens to the data of a deleted volume. */

@@ -19,6 +19,8 @@ export const TARGET_STATES = [
   'Released',
   /** Being wiped by `task.nodeId`. */
   'Wiping',
+  /** A person's static volume that is to carry a claim of this cluster: CreateVolume leaves it alone, until a person releases it. */
+  'Static',
   /** Carries a claim, data or a reservation that is not ours. Never touched without a person's word. */
   'Foreign',
   /** Nobody sees it any more. Only what was Available or Foreign becomes Missing: a volume stays a volume (see inventory.ts). */

@@ -1,4 +1,4 @@
-import { ownershipOf } from './claim.ts';
+import { ownershipOf, staticClaimOf } from './claim.ts';
 import { VolumeError } from './errors.ts';
 import type { WipePolicy } from './parameter-table.ts';
 import type { ClaimRecord, NodeRecord, TargetRecord } from './records.ts';
@@ -9,20 +9,24 @@ export type StrayWipe = Exclude<WipePolicy, 'none'> | undefined;
 
 /**
  * Gives a target back that carries a claim of this cluster which no volume has: its record was lost, or restored from a time before
- * the volume. Only a person can know that nobody needs it. From here on it goes the way of a deleted volume: a node makes sure that the
+ * the volume; or it is claimed for a static volume that is needed no more. Only a person can know that nobody needs it. From here on it goes the way of a deleted volume: a node makes sure that the
  * claim on the target is this one, looks at the disk or wipes it, and takes the claim off.
  * @returns the claim
  * @throws VolumeError `not-found` when nothing is known of the target; `failed-precondition` when it is no stray, with what it is
  */
 export async function releaseStray(store: Store, clusterId: string, address: string, wipe: StrayWipe): Promise<string> {
   const nodes = (await store.nodes.list()).map(({ value }) => value);
-  const claim = claimSeen(nodes, address, clusterId);
+  const seen = claimSeen(nodes, address, clusterId);
+  let released = '';
   const found = await change(store.targets, address, (record): TargetRecord => {
-    if (record.state !== 'Foreign' || claim === undefined) {
+    // The target may have forgotten a static volume's; it is the same at any time.
+    const claim = record.state === 'Static' ? staticClaimOf(clusterId, address) : seen;
+    if ((record.state !== 'Foreign' && record.state !== 'Static') || claim === undefined) {
       const reason = record.reason === '' ? '' : `: ${record.reason}`;
       throw noStray(address, `it is ${record.state}${reason}`);
     }
     if (record.publications.length > 0) throw noStray(address, 'it is published as a static volume');
+    released = claim;
     return {
       ...record,
       state: 'Released',
@@ -31,10 +35,10 @@ export async function releaseStray(store: Store, clusterId: string, address: str
       task: undefined,
     };
   });
-  if (found === undefined || claim === undefined) {
+  if (found === undefined) {
     throw new VolumeError('not-found', `cannot release ${address}: the store does not know it; has a node seen it?`);
   }
-  return claim;
+  return released;
 }
 
 function claimSeen(nodes: readonly NodeRecord[], address: string, clusterId: string): string | undefined {
@@ -63,6 +67,6 @@ function claimOfStray(claim: string, sizeBytes: number, wipe: StrayWipe): ClaimR
 function noStray(address: string, why: string): VolumeError {
   return new VolumeError(
     'failed-precondition',
-    `cannot release ${address}: ${why}; only a target whose claim is this cluster's, and no volume's, can be released`,
+    `cannot release ${address}: ${why}; only a target whose claim is this cluster's, and no volume's or a static one's, can be released`,
   );
 }

@@ -255,6 +255,34 @@ describe('ControllerPublishVolume', () => {
   });
 });
 
+describe('a static volume that claims its target', () => {
+  test('keeps new volumes out, also when it is not published; one that does not claim may lose it, and is told so', async () => {
+    await withController(2, async ({ lab, client }) => {
+      const publish = (volumeId: string, volumeContext: Readonly<Record<string, string>>) =>
+        client.outcome('ControllerPublishVolume', { volumeId, nodeId: 'node-1', volumeCapability: WRITER, volumeContext });
+      for (const [address, claim] of [
+        ['e1.0', 'yes'],
+        ['e1.1', 'no'],
+      ] as const) {
+        expect(await publish(address, { claim })).toBe('OK');
+        expect(await client.outcome('ControllerUnpublishVolume', { volumeId: address, nodeId: 'node-1' })).toBe('OK');
+      }
+      expect((await lab.store.targets.get('e1.0'))?.value).toMatchObject({ state: 'Static', publications: [] });
+      expect(await client.create('a')).toMatch(/^e1\.1@/);
+      expect(await client.outcome('CreateVolume', { name: 'b', volumeCapabilities: CAPABILITIES })).toMatch(
+        /^RESOURCE_EXHAUSTED: /,
+      );
+      expect(await publish('e1.0', { claim: 'yes' })).toBe('OK');
+      expect(await publish('e1.1', {})).toMatch(
+        /^NOT_FOUND: there is no volume e1\.1: its target is not free for a static one: it is Claimed, with volume e1\.1@[a-z2-7]{26} \(a\)$/,
+      );
+      expect(await publish('e1.7', {})).toMatch(/^NOT_FOUND: there is no volume e1\.7: no node has ever seen a target/);
+      expect(await publish('e1', {})).toMatch(/^NOT_FOUND: there is no volume e1: that is no id of ours/);
+      expect(await publish('e1.0', { claim: 'maybe' })).toMatch(/^INVALID_ARGUMENT: /);
+    });
+  });
+});
+
 describe('ControllerUnpublishVolume', () => {
   test('refuses while a live node has the volume staged', async () => {
     await withController(1, async ({ client, node }) => {

@@ -3,7 +3,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { formatConfigString, staticClaimOf } from '../../src/volumes/claim.ts';
+import { aoeCsi } from '../support/initiator-process.ts';
+import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
 import { command, describeIf, testIf } from '../support/requires.ts';
@@ -39,7 +41,7 @@ describeIf([...NODE_REQUIREMENTS, command('mkswap', 'util-linux')], 'a disk with
           expect(await node.outcome('NodeStageVolume', volume.stageRequest)).toMatch(pattern);
           expect(content(lab, address)).toBe(before);
           expect(await attachments(lab)).toEqual([]);
-          expect(readdirSync(lab.stateFolder)).toEqual([]);
+          expect(readdirSync(lab.stateFolder)).toEqual(['lock']);
           expect(volume.isGone).toBe(true);
         };
 
@@ -102,6 +104,27 @@ describeIf([...NODE_REQUIREMENTS, command('mkswap', 'util-linux')], 'a disk with
         await fixed.publish();
         await fixed.unpublish();
         await fixed.unstage();
+        const claimOnTarget = async (): Promise<string> =>
+          // As JSON has bytes.
+          String((await lab.initiator.stat()).targets.find(({ name }) => name === 'e10.5')?.configString);
+        expect(await claimOnTarget()).toBe('');
+
+        // It claims its target where it is asked to, and is used all the same when it is not asked any more.
+        const configString = btoa(formatConfigString(CLUSTER_ID, staticClaimOf(CLUSTER_ID, 'e10.5')));
+        await node.call('NodeStageVolume', { ...fixed.stageRequest, volumeContext: { claim: 'yes' } });
+        await fixed.unstage();
+        expect(await claimOnTarget()).toBe(configString);
+        await fixed.stage();
+        await fixed.unstage();
+        expect(await claimOnTarget()).toBe(configString);
+
+        // Once it is not needed any more, a person gives it back.
+        await lab.setRecord('e10.5', (record) => ({ ...record, state: 'Static', publications: [] }));
+        const words = ['release', 'e10.5', '--store', lab.storeFolder, '--cluster-id', CLUSTER_ID, '--wipe', 'headers'];
+        expect(await aoeCsi(...words)).toMatchObject({ code: 0 });
+        const { claim: given } = await lab.record('e10.5');
+        expect(await lab.task('e10.5', 'wipe', `wipe:${given?.claim ?? ''}`)).toMatchObject({ state: 'Available' });
+        expect(await claimOnTarget()).toBe('');
       });
     },
     TEST_MS,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { formatConfigString } from '../../src/volumes/claim.ts';
+import { formatConfigString, staticClaimOf } from '../../src/volumes/claim.ts';
 import { addressesSeen, nextTarget, sightingsByAddress } from '../../src/volumes/inventory.ts';
 import type { NodeRecord, SightRecord, TargetRecord } from '../../src/volumes/records.ts';
 import { claimRecord, GI, nodeRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
@@ -107,6 +107,29 @@ describe('nextTarget() of a target that is nobody’s', () => {
       state: 'Available',
       publications,
     });
+  });
+});
+
+describe('nextTarget() of a target that a static volume has claimed', () => {
+  const configString = formatConfigString(CLUSTER, staticClaimOf(CLUSTER, A));
+  const fixed = targetRecord(A, { state: 'Static' });
+
+  test('is Static, and stays so when the target has forgotten that or is not seen', () => {
+    expect(next(undefined, { configString })).toEqual(fixed);
+    expect(next(free, { configString })).toEqual(fixed);
+    expect(next(fixed, { configString })).toBeUndefined();
+    expect(next(fixed, {})).toBeUndefined();
+    expect(next(fixed)).toEqual({ ...fixed, reason: 'no live node sees it' });
+  });
+
+  test('is Foreign with the string of another address or cluster', () => {
+    for (const [cluster, address] of [
+      [CLUSTER, 'e10.4'],
+      ['cluster-2', A],
+    ] as const) {
+      const other = formatConfigString(cluster, staticClaimOf(cluster, address));
+      expect(next(free, { configString: other })).toMatchObject({ state: 'Foreign' });
+    }
   });
 });
 

@@ -37,6 +37,7 @@ const TEXTS: Readonly<Record<string, { good: Readonly<Record<string, string>>; b
   maxOutstanding: { good: { '1': '1', '1024': '1024' }, bad: ['0', '1025', ''] },
   'csi.storage.k8s.io/fstype': { good: { ext4: 'ext4', xfs: 'xfs', btrfs: 'btrfs' }, bad: ['', 'ext3', 'EXT4'] },
   format: { good: { never: 'never', blank: 'blank' }, bad: ['', 'always', 'true'] },
+  claim: { good: { no: 'no', yes: 'yes' }, bad: ['', 'true', 'Yes'] },
 };
 
 /** Whether a text is what the schema of a parameter lets through. */

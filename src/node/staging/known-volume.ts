@@ -21,7 +21,7 @@ export interface KnownVolume {
 export async function findVolume(store: Store, volumeId: string): Promise<KnownVolume> {
   const id = parseVolumeId(volumeId);
   const record = id === undefined ? undefined : await store.targets.get(id.address);
-  if (id === undefined || record === undefined || !isOn(id, record.value)) throw noVolume(volumeId);
+  if (id === undefined || record === undefined || !isOn(id, record.value)) throw noVolume(volumeId, record?.value);
   return { volumeId, address: id.address, record, claim: id.claim === undefined ? undefined : record.value.claim };
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatConfigString, ownershipOf } from '../../volumes/claim.ts';
+import { formatConfigString, ownershipOf, staticClaimOf } from '../../volumes/claim.ts';
 import { VolumeError } from '../../volumes/errors.ts';
 import type { DiskIdentity } from '../../volumes/records.ts';
 import type { TargetReport } from '../../initiator/messages.ts';
@@ -52,7 +52,7 @@ function describe({ serial, model, sizeBytes }: DiskIdentity): string {
 /**
  * That the target carries this claim of ours. One that has forgotten its config string (software targets do, when they restart) is
  * told again: "set" succeeds only where nothing else stands, so nobody's claim is lost by that.
- * @param claim undefined for a static volume, which must not be claimed by anybody
+ * @param claim undefined for a static volume that asks for none: nothing may stand there but what it has asked for earlier
  * @throws VolumeError `failed-precondition` naming the owner; `unavailable` when it does not answer
  */
 export async function requireClaim(
@@ -64,7 +64,7 @@ export async function requireClaim(
   const { text } = await initiator.configString(address, 'READ');
   const owner = ownershipOf(text, clusterId);
   if (claim === undefined) {
-    if (owner.kind === 'empty') return;
+    if (owner.kind === 'empty' || (owner.kind === 'ours' && owner.claim === staticClaimOf(clusterId, address))) return;
     const who = owner.kind === 'ours' ? `a volume of this cluster (claim ${owner.claim})` : owner.owner;
     throw new VolumeError(
       'failed-precondition',

@@ -1,5 +1,6 @@
 import type { Logger } from '../../logging/logger.ts';
 import { VolumeError } from '../../volumes/errors.ts';
+import { staticClaimOf } from '../../volumes/claim.ts';
 import { meetsFencing } from '../../volumes/fencing.ts';
 import type { VolumeSettings } from '../../volumes/parameters.ts';
 import type { PublicationRecord } from '../../volumes/records.ts';
@@ -172,11 +173,12 @@ export class Staging {
   }
 
   /** Before anything is changed on the target. */
-  async #requireOurs({ volume }: Plan): Promise<void> {
+  async #requireOurs({ volume, settings }: Plan): Promise<void> {
     const { initiator, clusterId } = this.#parts;
     const { address, record, claim } = volume;
     await requireIdentity(initiator, address, record.value.identity);
-    await requireClaim(initiator, address, clusterId, claim?.claim);
+    const ofStatic = settings.claim === 'yes' ? staticClaimOf(clusterId, address) : undefined;
+    await requireClaim(initiator, address, clusterId, claim === undefined ? ofStatic : claim.claim);
   }
 
   /**
