@@ -30,6 +30,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     description: 'call a method of CSI',
     load: async () => (await import('./cli/csi.ts')).csiCommand(),
   },
+  nodes: {
+    description: 'show which nodes have reported themselves, and whether they live',
+    load: async () => (await import('./cli/nodes.ts')).nodesCommand(),
+  },
   accept: {
     description: 'say that the disk of a volume is right as it is',
     load: async () => (await import('./cli/accept.ts')).acceptCommand(),

@@ -9,7 +9,7 @@ import { aoeCsi } from '../support/initiator-process.ts';
 /** The command line without an initiator: help, usage, exit codes. */
 
 const CLIENTS = ['discover', 'attach', 'detach', 'grow', 'stat', 'interfaces', 'err'];
-const VERBS = ['initiator', 'target', 'accept', 'release', 'import', ...CLIENTS, 'csi', 'demo'];
+const VERBS = ['initiator', 'target', 'nodes', 'accept', 'release', 'import', ...CLIENTS, 'csi', 'demo'];
 
 let folder = '';
 

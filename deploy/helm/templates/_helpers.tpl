@@ -125,3 +125,26 @@ capabilities:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- define "aoe.testPod" -}}
+restartPolicy: Never
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  runAsNonRoot: true
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "aoe.testContainer" -}}
+image: {{ include "aoe.ownImage" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- include "aoe.restricted" . | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- end }}
