@@ -12,6 +12,7 @@ import { formatTable } from './table.ts';
 interface Options {
   readonly store: string;
   readonly wait: number;
+  readonly unused: boolean;
   readonly json: boolean;
 }
 
@@ -32,10 +33,11 @@ how many targets it sees, how many volumes it has staged, and how many it may ha
 Examples:
   aoe-csi nodes --store kubernetes
   aoe-csi nodes --store kubernetes:aoe-csi --wait 60
+  aoe-csi nodes --store kubernetes:aoe-csi --unused
 
 Exit codes:
-  0  there are nodes, and all are alive
-  1  there is none, or one is not alive; or there is no such store
+  0  there are nodes, and all are alive; with --unused: no volume is staged on any
+  1  that is not so; or there is no such store
   2  wrong usage`;
 
 /** `aoe-csi nodes`: which nodes have reported themselves, and whether they live. */
@@ -48,24 +50,23 @@ export function nodesCommand(): Command {
         .argParser(parseSeconds)
         .default(0),
     )
+    .addOption(
+      new Option('--unused', 'be content with no nodes and dead ones, but not with a volume that is staged').default(false),
+    )
     .addOption(jsonOption())
     .addHelpText('after', HELP)
     .action(run);
 }
 
-async function run({ store: place, wait, json }: Options): Promise<void> {
+async function run({ store: place, wait, unused, json }: Options): Promise<void> {
   const store = await openExistingStore(place);
   try {
-    const nodes = await looked(store, wait);
-    const silent = nodes.filter(({ isAlive }) => !isAlive).map(({ record }) => record.nodeId);
+    const complaint = unused ? useOf : absenceOf;
+    const nodes = await looked(store, wait, complaint);
     if (json) console.log(JSON.stringify(nodes.map(({ record, isAlive }) => ({ ...record, isAlive }))));
     else if (nodes.length > 0) console.log(formatTable(COLUMNS, nodes.map(rowOf)));
-    if (nodes.length === 0) {
-      throw new CommandFailure(EXIT_FAILED, 'no node has reported itself: see the log of a node plugin for what keeps it');
-    }
-    if (silent.length > 0) {
-      throw new CommandFailure(EXIT_FAILED, `not alive: ${silent.join(', ')}; see whether machine and node plugin run there`);
-    }
+    const failure = complaint(nodes);
+    if (failure !== undefined) throw new CommandFailure(EXIT_FAILED, failure);
   } finally {
     await store.close();
   }
@@ -76,16 +77,29 @@ interface Node {
   readonly isAlive: boolean;
 }
 
-/** All nodes, as soon as there are some and all are alive, or when the time is over. */
-async function looked(store: Store, waitSeconds: number): Promise<Node[]> {
+type Complaint = (nodes: readonly Node[]) => string | undefined;
+
+function absenceOf(nodes: readonly Node[]): string | undefined {
+  if (nodes.length === 0) return 'no node has reported itself: see the log of a node plugin for what keeps it';
+  const silent = nodes.filter(({ isAlive }) => !isAlive).map(({ record }) => record.nodeId);
+  if (silent.length === 0) return undefined;
+  return `not alive: ${silent.join(', ')}; see whether machine and node plugin run there`;
+}
+
+function useOf(nodes: readonly Node[]): string | undefined {
+  const used = nodes.flatMap(({ record }) => Object.keys(record.staged).map((volume) => `${volume} on ${record.nodeId}`));
+  return used.length === 0 ? undefined : `in use: ${used.join(', ')}; end the pods that use them`;
+}
+
+/** All nodes, as soon as there is nothing to complain of, or when the time is over. */
+async function looked(store: Store, waitSeconds: number, complaint: Complaint): Promise<Node[]> {
   const liveness = new Liveness();
   const endMs = performance.now() + waitSeconds * 1_000;
   const look = async (): Promise<Node[]> => {
     for (;;) {
       const listed = await store.nodes.list();
       const nodes = listed.map(({ value: record }) => ({ record, isAlive: liveness.isAlive(record) }));
-      const isGood = nodes.length > 0 && nodes.every(({ isAlive }) => isAlive);
-      if (isGood || performance.now() + LOOK_MS > endMs) return nodes;
+      if (complaint(nodes) === undefined || performance.now() + LOOK_MS > endMs) return nodes;
       await sleep(LOOK_MS);
     }
   };

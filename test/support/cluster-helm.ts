@@ -47,8 +47,9 @@ export class Helm {
     return this.#run('template', release, values, ...words);
   }
 
+  /** At once: without asking whether volumes are in use. */
   async uninstall({ name, namespace }: Release): Promise<string> {
-    return this.run('uninstall', name, '--namespace', namespace);
+    return this.run('uninstall', name, '--namespace', namespace, '--no-hooks');
   }
 
   async run(...words: readonly string[]): Promise<string> {

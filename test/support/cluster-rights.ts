@@ -23,8 +23,9 @@ export async function mayDo(
   namespace = '',
 ): Promise<boolean> {
   const [resource, group = ''] = what.split('@');
-  const [kind, subresource = ''] = resource.split('/');
-  const resourceAttributes = { namespace, verb, group, resource: kind, subresource };
+  const [kind, name = ''] = resource.split(':');
+  const [plural, subresource = ''] = kind.split('/');
+  const resourceAttributes = { namespace, verb, group, resource: plural, subresource, name };
   const { status } = (await plane.requestBy(kubeConfig, {
     method: 'POST',
     path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',

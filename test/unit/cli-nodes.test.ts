@@ -48,6 +48,16 @@ test('nodes lists all, and names those that are not alive', async () => {
   ]);
 });
 
+test('nodes --unused complains of volumes that are staged, and of nothing else', async () => {
+  expect(await nodes('--unused')).toMatchObject({ code: 0, err: '' });
+  await report('n1', { aliveAtMs: 0 });
+  expect(await nodes('--unused')).toMatchObject({ code: 0, err: '' });
+  await report('n2', { aliveAtMs: 0, staged: { 'e1.1@claim': { epoch: 1, fenced: false } } });
+  const { code, err } = await nodes('--unused');
+  expect(code).toBe(1);
+  expect(err).toMatch(/in use: e1\.1@claim on n2; end the pods/);
+});
+
 test('nodes --wait returns when all are alive', async () => {
   const waiting = nodes('--wait', '60');
   await report('n1', { aliveAtMs: Date.now() });

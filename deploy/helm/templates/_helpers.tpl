@@ -126,7 +126,8 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{- define "aoe.testPod" -}}
+{{/* A pod that runs once, for helm. */}}
+{{- define "aoe.helperPod" -}}
 restartPolicy: Never
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -141,7 +142,7 @@ securityContext:
     type: RuntimeDefault
 {{- end }}
 
-{{- define "aoe.testContainer" -}}
+{{- define "aoe.helperContainer" -}}
 image: {{ include "aoe.ownImage" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
