@@ -16,13 +16,14 @@ interface Options {
   readonly store: string;
   readonly clusterId: string;
   readonly driverName: string;
+  readonly lease: boolean;
   readonly metrics?: string;
   readonly logLevel: LogLevel;
 }
 
 const HELP = `
 Serves CSI Controller and Identity. It needs no right on the storage network: the nodes do there what it writes into the store.
-Any number of controllers may run on one store. Runs in the foreground and logs lines of JSON to standard error; SIGTERM and
+Any number of controllers may run on one store, and all answer calls; on Kubernetes they elect one that does the rest. Runs in the foreground and logs lines of JSON to standard error; SIGTERM and
 Ctrl-C end it, SIGUSR2 switches between --log-level and debug.
 
 Examples:
@@ -43,6 +44,12 @@ export function controllerCommand(): Command {
     .addOption(
       new Option('--driver-name <name>', "the driver's name in CSI").env('AOE_CSI_DRIVER_NAME').default(DEFAULT_DRIVER_NAME),
     )
+    .addOption(
+      new Option(
+        '--no-lease',
+        'do what nobody calls for (inventory, handing out wipes) in each controller, not only in one that they elect through a Lease',
+      ).env('AOE_CSI_NO_LEASE'),
+    )
     .addOption(metricsOption())
     .addOption(logLevelOption())
     .addHelpText('after', HELP)
@@ -56,7 +63,7 @@ async function run(options: Options): Promise<void> {
   switchLevelOnSignal(logger, options.logLevel);
   const store = await openStore(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
   const controller = await Controller.start(
-    { socketPath, clusterId, driverName, version: version(), metricsAddress },
+    { socketPath, clusterId, driverName, version: version(), metricsAddress, isElecting: options.lease },
     store,
     logger,
   );

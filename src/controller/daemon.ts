@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Registry } from 'prom-client';
 import { requestIds } from '../csi/request-ids.ts';
@@ -9,6 +11,7 @@ import { CsiOperations } from '../metrics/csi-operations.ts';
 import { MetricsEndpoint } from '../metrics/endpoint.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { listenUnix } from '../system/unix-socket.ts';
+import { ALWAYS_ELECTED, type Election } from '../volumes/election.ts';
 import { Liveness } from '../volumes/liveness.ts';
 import type { Store } from '../volumes/store.ts';
 import { controllerHandlers } from './handlers.ts';
@@ -22,6 +25,15 @@ export interface ControllerOptions {
   readonly version: string;
   /** `host:port` of the metrics; none where it is left out. */
   readonly metricsAddress?: string | undefined;
+  /** Leaves what nobody calls for to one of the controllers, where the store can elect one. */
+  readonly isElecting?: boolean;
+}
+
+/** What goes on beside the calls. */
+interface Background {
+  readonly housekeeping: Housekeeping;
+  readonly election: Election;
+  readonly metrics: MetricsEndpoint | undefined;
 }
 
 /** Whoever may open the socket may make and delete volumes. */
@@ -33,6 +45,7 @@ export class Controller {
   readonly #socketPath: string;
   readonly #server: RpcServer;
   readonly #housekeeping: Housekeeping;
+  readonly #election: Election;
   readonly #metrics: MetricsEndpoint | undefined;
 
   /**
@@ -41,7 +54,7 @@ export class Controller {
    * @throws SystemError EADDRINUSE when another controller has the socket; Error when the metrics' address can't be had
    */
   static async start(options: ControllerOptions, store: Store, logger: Logger): Promise<Controller> {
-    const { socketPath, clusterId, driverName, version, metricsAddress } = options;
+    const { socketPath, clusterId, driverName, version, metricsAddress, isElecting = false } = options;
     const parts = { store, clusterId, nowMs: () => Date.now(), liveness: new Liveness(), logger };
     const registry = new Registry();
     const operations = new CsiOperations(registry, driverName);
@@ -61,15 +74,17 @@ export class Controller {
     const metrics = metricsAddress === undefined ? undefined : await MetricsEndpoint.start(registry, metricsAddress);
     if (metrics !== undefined) logger.info(`metrics on port ${metrics.port}`);
     await server.serve(socket);
-    const housekeeping = new Housekeeping(parts);
+    const election = (isElecting ? store.elect?.(`${hostname()}_${randomUUID()}`) : undefined) ?? ALWAYS_ELECTED;
+    const housekeeping = new Housekeeping(parts, election);
     housekeeping.start();
-    return new Controller(socketPath, server, housekeeping, metrics);
+    return new Controller(socketPath, server, { housekeeping, election, metrics });
   }
 
-  private constructor(socketPath: string, server: RpcServer, housekeeping: Housekeeping, metrics: MetricsEndpoint | undefined) {
+  private constructor(socketPath: string, server: RpcServer, { housekeeping, election, metrics }: Background) {
     this.#socketPath = socketPath;
     this.#server = server;
     this.#housekeeping = housekeeping;
+    this.#election = election;
     this.#metrics = metrics;
   }
 
@@ -79,6 +94,7 @@ export class Controller {
     rmSync(this.#socketPath, { force: true });
     await this.#server.stop();
     await this.#housekeeping.stop();
+    await this.#election.stop();
     await this.#metrics?.stop();
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ALWAYS_ELECTED, type Election } from '../volumes/election.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
@@ -15,29 +16,37 @@ const SETTLE_MS = 50;
 
 /**
  * What has to be done without anybody calling: the records of targets are kept as nodes see them, and tasks get to nodes that can do
- * them. Each controller does this; every write is a compare-and-set that is right whoever makes it.
+ * them. One of several controllers does this, if they elect one; every write is a compare-and-set that is right whoever makes it.
  */
 export class Housekeeping {
   readonly #parts: ControllerParts;
+  readonly #election: Election;
   readonly #retries = new Retries();
   readonly #strays = new Set<string>();
-  #unwatch: () => void = () => undefined;
+  #unwatch: readonly (() => void)[] = [];
   #wake = Promise.withResolvers<void>();
   #isStopped = false;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(parts: ControllerParts) {
+  constructor(parts: ControllerParts, election = ALWAYS_ELECTED) {
     this.#parts = parts;
+    this.#election = election;
   }
 
   start(): void {
-    this.#unwatch = this.#parts.store.nodes.watch(() => this.#wake.resolve());
+    const wake = (): void => this.#wake.resolve();
+    const elected = (): void => {
+      const { isElected } = this.#election;
+      this.#parts.logger.info(isElected ? 'looks after the targets from now on' : 'another controller looks after the targets');
+      wake();
+    };
+    this.#unwatch = [this.#parts.store.nodes.watch(wake), this.#election.watch(elected)];
     this.#ended = this.#run();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#unwatch();
+    for (const unwatch of this.#unwatch) unwatch();
     this.#wake.resolve();
     await this.#ended;
   }
@@ -46,14 +55,18 @@ export class Housekeeping {
     while (!this.#isStopped) {
       // What is reported from here on is not sure to be seen by this round.
       this.#wake = Promise.withResolvers();
-      await this.round().catch((error: unknown) => {
-        this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
-      });
+      if (this.#election.isElected) await this.#anyRound();
       const timer = setTimeout(this.#wake.resolve, ROUND_MS);
       await this.#wake.promise;
       clearTimeout(timer);
       if (!this.#isStopped) await sleep(SETTLE_MS);
     }
+  }
+
+  async #anyRound(): Promise<void> {
+    await this.round().catch((error: unknown) => {
+      this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
+    });
   }
 
   /** One round; the others are made of these. */

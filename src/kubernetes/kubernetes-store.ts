@@ -2,10 +2,12 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
+import type { Election } from '../volumes/election.ts';
 import type { NodeTasks, Store } from '../volumes/store.ts';
 import { ApiConnection } from './api-connection.ts';
 import { answered } from './api-failure.ts';
 import { requireCluster } from './cluster-id.ts';
+import { LeaderLease } from './leader-lease.ts';
 import { MetadataWatcher } from './metadata-watcher.ts';
 import { NodeCollection } from './node-collection.ts';
 import { NodeLeases } from './node-leases.ts';
@@ -80,6 +82,10 @@ export class KubernetesStore implements Store {
     const tasks = new ObjectCollection<TargetRecord>({ ...parts, problemOf: targetRecordProblem });
     this.#narrowed.push(tasks);
     return { list: async () => tasks.list(), watch: (changed) => tasks.watch(changed), rescanMs: RESCAN_MS };
+  }
+
+  elect(holder: string): Election {
+    return new LeaderLease({ ...this.#place, holder });
   }
 
   /** Ends watching and waits for requests under way; later calls are refused. */

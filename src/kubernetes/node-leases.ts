@@ -3,10 +3,8 @@ import { answered, refusal, saysThereIsNone, type Attempt } from './api-failure.
 import { NODE_SILENT_MS } from '../volumes/liveness.ts';
 import { objectNameOf, recordNameOf } from './object-names.ts';
 import { eachPage } from './pages.ts';
-import type { Resource } from './resources.ts';
+import { LEASE_API_VERSION, LEASES } from './resources.ts';
 
-const LEASES: Resource = { kind: 'Lease', plural: 'leases', singular: 'lease', shortName: 'lease' };
-const API_VERSION = 'coordination.k8s.io/v1';
 /** Others keep Leases in the namespace, too: those who elect a leader. */
 const PREFIX = 'aoe-csi-node.';
 const LABEL = 'aoe.csi.dev/node';
@@ -29,7 +27,7 @@ export class NodeLeases {
   constructor(connection: ApiConnection, namespace: string) {
     this.#connection = connection;
     this.#namespace = namespace;
-    this.#path = `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/${LEASES.plural}`;
+    this.#path = `/apis/${LEASE_API_VERSION}/namespaces/${encodeURIComponent(namespace)}/${LEASES.plural}`;
   }
 
   /** When a node last said so; 0 when it never has. */
@@ -71,7 +69,7 @@ export class NodeLeases {
         contentType: 'application/apply-patch+yaml',
         query: { fieldManager: 'aoe-csi', force: 'true' },
         body: {
-          apiVersion: API_VERSION,
+          apiVersion: LEASE_API_VERSION,
           kind: LEASES.kind,
           metadata: { name, labels: { [LABEL]: '' } },
           spec: {

@@ -13,3 +13,7 @@ export interface Resource {
 
 export const TARGETS: Resource = { kind: 'AoeTarget', plural: 'aoetargets', singular: 'aoetarget', shortName: 'aoet' };
 export const NODES: Resource = { kind: 'AoeNode', plural: 'aoenodes', singular: 'aoenode', shortName: 'aoen' };
+
+/** Kubernetes' own. */
+export const LEASE_API_VERSION = 'coordination.k8s.io/v1';
+export const LEASES: Resource = { kind: 'Lease', plural: 'leases', singular: 'lease', shortName: 'lease' };

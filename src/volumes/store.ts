@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Election } from './election.ts';
 import { VolumeError } from './errors.ts';
 import type { NodeRecord, TargetRecord } from './records.ts';
 
@@ -53,6 +54,11 @@ export interface Store {
   readonly nodes: Collection<NodeRecord>;
   /** What a node has to do. */
   tasksAt(nodeId: string): NodeTasks;
+  /**
+   * One of several controllers, for what each could do but one alone should. Missing where it makes no difference.
+   * @param holder names this one, never the same as another
+   */
+  elect?(holder: string): Election;
   close(): Promise<void>;
 }
 

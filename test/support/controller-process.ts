@@ -23,6 +23,7 @@ export class ControllerProcess {
   readonly #socketPath: string;
   #process: TestProcess | undefined;
   #client: ControllerClient | undefined;
+  #reviving: Promise<void> | undefined;
   /** How often it has died. */
   deaths = 0;
 
@@ -62,7 +63,7 @@ export class ControllerProcess {
         return await this.#client?.call(method, request);
       } catch (error) {
         if (!isRpcError(error) || (error.code !== 'ABORTED' && error.code !== 'UNAVAILABLE')) throw error;
-        await this.#revive();
+        await (this.#reviving ??= this.#revive().finally(() => (this.#reviving = undefined)));
         return undefined;
       }
     });
@@ -75,6 +76,11 @@ export class ControllerProcess {
     this.deaths++;
     this.#client?.close();
     await this.start();
+  }
+
+  get process(): TestProcess {
+    if (this.#process === undefined) throw new Error('the controller was not started');
+    return this.#process;
   }
 
   async end(): Promise<void> {
