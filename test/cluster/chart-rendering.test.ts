@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Helm, REQUIRED, type Values } from '../support/cluster-helm.ts';
+import { CHART, Helm, REQUIRED, type Values } from '../support/cluster-helm.ts';
 import { PROGRAMS_BUILD_MS, helm } from '../support/cluster-programs.ts';
 import { go } from '../support/csi-go.ts';
 import { pathOf, textOf } from '../support/repository.ts';
@@ -42,6 +42,11 @@ describeIf([go()], 'the chart without a cluster', () => {
 
   test.each(OTHERS)('renders %s.json as minimal.yaml with what its diff says', async (name) => {
     matches(`${name}.diff`, differences(`${FOLDER}/${BASE}.yaml`, await rendered(name)));
+  });
+
+  test('has nothing that helm lint complains of', async () => {
+    const values = pathOf(`${FOLDER}/everything.json`);
+    expect(await chart.run('lint', CHART, '--strict', '--quiet', '--values', values)).toBe('');
   });
 
   test.each<[string, Values, string | RegExp]>([
