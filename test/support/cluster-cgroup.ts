@@ -25,15 +25,30 @@ export class NodeCgroup {
     }
   }
 
+  /** Starts a command line in it; what that starts is in it, too. */
+  launcher(): string[] {
+    return ['sh', '-c', `echo $$ > ${freezer(this.name)}/cgroup.procs && exec "$@"`, 'sh'];
+  }
+
+  /** Nothing in it runs until it is thawed: a machine that hangs. */
+  freeze(): void {
+    writeFileSync(join(freezer(this.name), 'freezer.state'), 'FROZEN');
+  }
+
+  thaw(): void {
+    writeFileSync(join(freezer(this.name), 'freezer.state'), 'THAWED');
+  }
+
   /** Once all of its processes have ended. */
   async remove(): Promise<void> {
     await eventually(`the control groups ${this.name} to be empty`, END_MS, () => removeCgroups(this.name));
   }
 }
 
-/** @returns false while there are processes in it */
+/** What is frozen does not end: it is thawed. @returns false while there are processes in it */
 export function removeCgroups(name: string): boolean {
   try {
+    if (existsSync(freezer(name))) writeFileSync(join(freezer(name), 'freezer.state'), 'THAWED');
     for (const folder of hierarchies()) removeTree(join(folder, name));
     return true;
   } catch (error) {
@@ -45,6 +60,10 @@ export function removeCgroups(name: string): boolean {
 /** Of all groups that are in no other one. */
 export function cgroupNames(): string[] {
   return [...new Set(hierarchies().flatMap(foldersIn))];
+}
+
+function freezer(name: string): string {
+  return join(ROOT, 'freezer', name);
 }
 
 function hierarchies(): string[] {

@@ -1,52 +1,76 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Cluster } from './cluster.ts';
+import type { KubernetesObject } from './cluster-kubectl.ts';
 import { SAN_INTERFACE } from './cluster-network.ts';
-import { pathOf } from './repository.ts';
 
 export const DRIVER_NAME = 'aoe.csi.dev';
 export const DRIVER_NAMESPACE = 'aoe-csi';
-export const CLASS = 'aoe';
+const RELEASE = { name: 'aoe-csi', namespace: DRIVER_NAMESPACE };
 const RUN_MS = 120_000;
-/** Names the chart's defaults of the sidecars' images: the nodes have these. */
-const RELEASE = 'aoe-csi';
+const FREE_MS = 60_000;
 
-/** What is installed in a cluster of tests: with devices by FUSE, which can't be handed over, and in a hurry. */
+/** StorageClasses of the installation. */
+export const CLASS = 'aoe';
+export const CLASS_LATE = 'aoe-late';
+export const CLASS_NOWHERE = 'aoe-nowhere';
+
+/** What is installed for tests: with devices by FUSE, which can't be handed over. */
 const VALUES = {
   clusterId: 'cluster-test',
   interfaces: [SAN_INTERFACE],
   logLevel: 'debug',
   image: { pullPolicy: 'Never' },
   initiator: { attach: 'fuse' },
-  node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null } },
+  node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 },
   capacity: { pollInterval: '5s' },
   storageClasses: [
     { name: CLASS, volumeBindingMode: 'Immediate' },
-    { name: 'aoe-late', volumeBindingMode: 'WaitForFirstConsumer' },
-    { name: 'aoe-nowhere', volumeBindingMode: 'Immediate', parameters: { interfaces: 'none*' } },
+    { name: CLASS_LATE, volumeBindingMode: 'WaitForFirstConsumer' },
+    { name: CLASS_NOWHERE, volumeBindingMode: 'Immediate', parameters: { interfaces: 'none*' } },
   ],
 };
 
-/** Installs the chart and waits until controllers and nodes are ready, and the kubelets know the driver. */
-export async function installDriver(cluster: Cluster): Promise<void> {
-  const values = join(cluster.folder, 'values.json');
-  writeFileSync(values, JSON.stringify(VALUES));
-  const place = [`--namespace=${DRIVER_NAMESPACE}`, '--create-namespace', `--values=${values}`];
-  await cluster.helm('install', RELEASE, pathOf('deploy/helm'), ...place);
-  await cluster.until('the driver to run', RUN_MS, async () => {
-    const pods = await cluster.kubectl.list('pods', `--namespace=${DRIVER_NAMESPACE}`);
-    return pods.length >= cluster.nodes.length + 1 && pods.every(isPodReady);
-  });
-  await cluster.until('the kubelets to know the driver', RUN_MS, async () => {
-    const nodes = await cluster.kubectl.list('csinodes');
-    return nodes.length === cluster.nodes.length && nodes.every((node) => JSON.stringify(node.spec).includes(DRIVER_NAME));
-  });
+/** The driver, installed in a cluster from the chart. */
+export class ClusterDriver {
+  readonly #cluster: Cluster;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /** Installs it and waits until controllers and nodes are ready, and the kubelets know it. */
+  async install(): Promise<void> {
+    await this.#cluster.helm.install(RELEASE, VALUES);
+    await this.ready();
+  }
+
+  async ready(): Promise<void> {
+    const { until, kubectl, nodes } = this.#cluster;
+    await until('the driver to run', RUN_MS, async () => {
+      const pods = await this.list('pods');
+      return pods.length > nodes.length && pods.every(isPodReady);
+    });
+    await until('the kubelets to know the driver', RUN_MS, async () => {
+      const known = await kubectl.list('csinodes');
+      return known.length === nodes.length && known.every(({ spec }) => JSON.stringify(spec).includes(DRIVER_NAME));
+    });
+  }
+
+  /** Objects of a kind in the driver's namespace. */
+  async list(kind: string, ...words: readonly string[]): Promise<readonly KubernetesObject[]> {
+    return this.#cluster.kubectl.list(kind, `--namespace=${DRIVER_NAMESPACE}`, ...words);
+  }
+
+  /** What the inventory says of a target. */
+  async target(name: string): Promise<KubernetesObject> {
+    return this.#cluster.kubectl.get('aoetarget', name, `--namespace=${DRIVER_NAMESPACE}`);
+  }
+
+  /** Waits until a target may be taken. */
+  async free(name: string): Promise<void> {
+    await this.#cluster.until(`${name} to be free`, FREE_MS, async () => (await this.target(name)).spec['state'] === 'Available');
+  }
 }
 
-function isPodReady({
-  status,
-}: {
-  readonly status?: { readonly conditions?: readonly { type: string; status: string }[] };
-}): boolean {
+function isPodReady({ status }: KubernetesObject): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
 }

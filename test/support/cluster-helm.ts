@@ -27,10 +27,15 @@ export interface Release {
 export class Helm {
   readonly #folder = mkdtempSync(join(tmpdir(), 'aoe-csi-helm-'));
   readonly #kubeConfig: string;
+  readonly #launcher: readonly string[];
 
-  /** @param kubeConfig of an administrator; without one there is no cluster */
-  constructor(kubeConfig = '/nonexistent') {
+  /**
+   * @param kubeConfig of an administrator; without one there is no cluster
+   * @param launcher starts a command line where the cluster is reached
+   */
+  constructor(kubeConfig = '/nonexistent', launcher: readonly string[] = []) {
     this.#kubeConfig = kubeConfig;
+    this.#launcher = launcher;
   }
 
   /** Makes the namespace where it is missing. Does not wait for pods. @throws Error with what helm said */
@@ -57,7 +62,8 @@ export class Helm {
     const env = { ...process.env, ...folders, KUBECONFIG: this.#kubeConfig };
     const options = { env, timeout: patiently(HELM_MS), maxBuffer: OUTPUT_MAX };
     try {
-      return (await promisify(execFile)(helm(), words, options)).stdout;
+      const [program, ...rest] = [...this.#launcher, helm(), ...words];
+      return (await promisify(execFile)(program, rest, options)).stdout;
     } catch (error) {
       throw new Error(`helm ${words.join(' ')} failed: ${(error as { stderr?: string }).stderr ?? String(error)}`, {
         cause: error,

@@ -30,13 +30,7 @@ export class Kubectl {
 
   /** Runs `kubectl` and returns what it prints. @throws Error with its words */
   async run(...words: readonly string[]): Promise<string> {
-    return this.program(kubernetesProgram('kubectl'), words);
-  }
-
-  /** Runs another program that speaks to the cluster, e.g. helm. */
-  async program(path: string, words: readonly string[], input = ''): Promise<string> {
-    const [file, ...rest] = [...this.#launcher, 'env', `KUBECONFIG=${this.#kubeConfig}`, path, ...words];
-    return outputOf(file, rest, input);
+    return this.#run(words);
   }
 
   async get(...words: readonly string[]): Promise<KubernetesObject> {
@@ -51,12 +45,17 @@ export class Kubectl {
   /** Makes objects, or changes them. */
   async apply(...objects: readonly object[]): Promise<void> {
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
-    await this.program(kubernetesProgram('kubectl'), ['apply', '--filename=-'], JSON.stringify(list));
+    await this.#run(['apply', '--filename=-'], JSON.stringify(list));
   }
 
   /** Deletes, and waits until it is gone. */
   async delete(...words: readonly string[]): Promise<void> {
     await this.run('delete', ...words, '--ignore-not-found', '--timeout=180s');
+  }
+
+  async #run(words: readonly string[], input = ''): Promise<string> {
+    const [file, ...rest] = [...this.#launcher, kubernetesProgram('kubectl'), `--kubeconfig=${this.#kubeConfig}`, ...words];
+    return outputOf(file, rest, input);
   }
 }
 

@@ -71,7 +71,7 @@ export class ClusterNode {
     this.#cgroup.make();
     const machine = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc'];
     const environment = ['env', `NODE=${this.name}`, `FOLDER=${this.folder}`];
-    const words = [...inNetwork(this.network), ...machine, ...environment, 'bash', '-c', INIT];
+    const words = [...this.#cgroup.launcher(), ...inNetwork(this.network), ...machine, ...environment, 'bash', '-c', INIT];
     const init = new TestProcess(this.name, words, this.folder);
     this.#init = init;
     await eventually(`${this.name} to be up`, START_MS, () => {
@@ -128,8 +128,19 @@ export class ClusterNode {
     return execFileSync(program, rest, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
+  /** Nothing on the node runs until it is thawed, and then all goes on where it was. */
+  freeze(): void {
+    this.#cgroup.freeze();
+  }
+
+  thaw(): void {
+    this.#cgroup.thaw();
+  }
+
   /** Cuts the power, or shuts it down: for a machine that is thrown away it is the same. */
   async end(): Promise<void> {
+    // What is frozen does not end.
+    this.thaw();
     await this.#init?.end('SIGKILL');
     for (const each of [this.#containerd, this.#kubelet]) await each?.end('SIGKILL');
     await this.#cgroup.remove();
@@ -149,7 +160,8 @@ export class ClusterNode {
   #daemon(name: string, words: readonly string[]): TestProcess {
     const log = join(this.folder, 'log', `${name}.log`);
     const logged = ['sh', '-c', 'log=$1; shift; exec "$@" >> "$log" 2>&1', 'sh', log];
-    return new TestProcess(`${name} of ${this.name} (${log})`, [...this.#inside, ...logged, ...words], this.folder);
+    const started = [...this.#cgroup.launcher(), ...this.#inside, ...logged, ...words];
+    return new TestProcess(`${name} of ${this.name} (${log})`, started, this.folder);
   }
 
   requireRunning(): void {

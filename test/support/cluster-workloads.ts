@@ -51,22 +51,22 @@ export class Workloads {
     });
   }
 
-  /** Waits until the claim has a volume. @returns the volume's handle */
+  /** Waits until the claim has a volume. @returns the target that it is on */
   async bound(name: string): Promise<string> {
     const bound = await this.#cluster.until(`claim ${name} to be bound`, BIND_MS, async () => {
       const claim = await this.get('pvc', name);
       return claim.status?.phase === 'Bound' && claim;
     });
     const volume = await this.#cluster.kubectl.get('pv', String(bound.spec['volumeName']));
-    return (volume.spec['csi'] as { volumeHandle: string }).volumeHandle;
+    return (volume.spec['csi'] as { volumeHandle: string }).volumeHandle.split('@')[0];
   }
 
-  async pod(name: string, { claim, node, block = false, script = 'sleep 1000000' }: PodOptions): Promise<void> {
+  async pod(name: string, { claim, node, block = false, script = 'true' }: PodOptions): Promise<void> {
     const place = block
       ? { volumeDevices: [{ name: 'data', devicePath: DEVICE }] }
       : { volumeMounts: [{ name: 'data', mountPath: MOUNT }] };
-    // Whom nothing tells to end ends at once.
-    const command = ['sh', '-c', `trap 'exit 0' TERM; (${script}) & while :; do wait && exit; done`];
+    // As the first process it gets signals only if it handles them. It stays when the script has ended.
+    const command = ['sh', '-c', `trap 'exit 0' TERM; (${script}; sleep 1000000) & wait`];
     await this.#apply('Pod', name, {
       ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
       restartPolicy: 'Never',
@@ -89,6 +89,15 @@ export class Workloads {
   /** Runs a script in a pod and returns what it prints. */
   async run(pod: string, script: string): Promise<string> {
     return (await this.#cluster.kubectl.run('exec', `--namespace=${this.namespace}`, pod, '--', 'sh', '-c', script)).trim();
+  }
+
+  /** What a pod has printed. */
+  async logs(pod: string): Promise<string> {
+    return this.#cluster.kubectl.run('logs', `--namespace=${this.namespace}`, pod);
+  }
+
+  async patch(kind: string, name: string, change: object): Promise<void> {
+    await this.#cluster.kubectl.run('patch', kind, name, `--namespace=${this.namespace}`, '--patch', JSON.stringify(change));
   }
 
   async get(kind: string, name: string): Promise<KubernetesObject> {

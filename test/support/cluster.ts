@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from './cluster-certificates.ts';
 import { ControlPlane } from './cluster-control-plane.ts';
 import { copyLogs } from './cluster-evidence.ts';
+import { Helm } from './cluster-helm.ts';
 import { busyboxImage, pauseImage } from './cluster-images.ts';
 import { Kubectl, type KubernetesObject } from './cluster-kubectl.ts';
 import { ClusterManagers } from './cluster-managers.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { ClusterTargets } from './cluster-targets.ts';
-import { helm } from './cluster-programs.ts';
 import { patiently } from './patience.ts';
 
 const NODES = 2;
@@ -28,6 +28,7 @@ export class Cluster {
   #plane: ControlPlane | undefined;
   #managers: ClusterManagers | undefined;
   #kubectl: Kubectl | undefined;
+  #helm: Helm | undefined;
 
   /** @param images archives that every node shall have */
   static async start(images: readonly string[]): Promise<Cluster> {
@@ -52,8 +53,9 @@ export class Cluster {
     return this.#plane;
   }
 
-  async helm(...words: readonly string[]): Promise<string> {
-    return this.kubectl.program(helm(), words);
+  get helm(): Helm {
+    if (this.#helm === undefined) throw new Error('there is no API server yet');
+    return this.#helm;
   }
 
   node(name: string): ClusterNode {
@@ -63,7 +65,7 @@ export class Cluster {
   }
 
   /** Looks until `look` answers something. Failures of a look are passing ones, the last of which is told when time is up. */
-  async until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined | false>): Promise<T> {
+  readonly until = async <T>(what: string, timeoutMs: number, look: () => Promise<T | undefined | false>): Promise<T> => {
     const endMs = Date.now() + patiently(timeoutMs);
     let last = '';
     for (;;) {
@@ -76,7 +78,7 @@ export class Cluster {
       if (Date.now() >= endMs) throw new Error(`waited ${String(patiently(timeoutMs))} ms in vain for ${what}${last}`);
       await sleep(LOOK_MS);
     }
-  }
+  };
 
   /**
    * Copies what a person wants to see after a failure.
@@ -94,6 +96,7 @@ export class Cluster {
     await this.targets.end();
     await this.#managers?.end();
     await this.#plane?.end();
+    this.#helm?.end();
     this.network.remove();
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -111,6 +114,7 @@ export class Cluster {
     });
     this.#plane = plane;
     this.#kubectl = new Kubectl(launcher, plane.admin);
+    this.#helm = new Helm(plane.admin, launcher);
     const logs = join(this.folder, 'logs');
     mkdirSync(logs);
     this.#managers = new ClusterManagers(plane, launcher, logs);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listMounts } from '../../src/system/mounts.ts';
 import { cgroupNames, removeCgroups } from './cluster-cgroup.ts';
 
@@ -16,15 +17,19 @@ const NAMESPACES = '/run/netns';
 /** In memory, as a control plane's. */
 const MEMORY = '/dev/shm';
 const LOOPS = '/sys/block';
+/** Of processes that have been killed. */
+const [END_TRIES, END_LOOK_MS] = [50, 100];
 
 /** Removes what is left of tests whose process has ended. Jest calls it before a run; without root there is nothing to remove. */
-export default function removeLeftovers(): void {
+export default async function removeLeftovers(): Promise<void> {
   if (process.geteuid?.() !== 0) return;
   for (const folder of [tmpdir(), MEMORY]) {
     for (const name of left(namesIn(folder), FOLDER)) removeFolder(join(folder, name));
   }
   for (const name of left(namesIn(NAMESPACES), NAMESPACE)) execFileSync('ip', ['netns', 'delete', name]);
-  for (const name of left(cgroupNames(), NAMESPACE)) removeCgroups(name);
+  for (const name of left(cgroupNames(), NAMESPACE)) {
+    for (let tries = 0; !removeCgroups(name) && tries < END_TRIES; tries++) await sleep(END_LOOK_MS);
+  }
 }
 
 function namesIn(folder: string): string[] {
