@@ -41,7 +41,7 @@ export class Unpublishing {
     crashPoint('unpublish-leaving');
     const holder = await this.#holder(id, publication);
     if (holder !== undefined) {
-      if (this.#parts.liveness.isAlive(holder)) {
+      if (await this.#isInService(holder)) {
         // It goes on as before, unless an earlier call has begun to put it out.
         if (publication.isLeaving !== true) await this.#mark(id, publication, false);
         throw stillThere(id, publication);
@@ -67,6 +67,12 @@ export class Unpublishing {
     const node = (await this.#parts.store.nodes.get(nodeId))?.value;
     const staged = node?.staged[formatVolumeId(id)];
     return staged === undefined || staged.fenced ? undefined : node;
+  }
+
+  /** A node that a person has declared to be off is not waited for. Should it live all the same, its target refuses it from now on. */
+  async #isInService(node: NodeRecord): Promise<boolean> {
+    const { liveness, store } = this.#parts;
+    return liveness.isAlive(node) && (await store.isOutOfService?.(node.nodeId)) !== true;
   }
 
   /** Has another node make the target refuse a silent one. */

@@ -12,6 +12,7 @@ import { MetadataWatcher } from './metadata-watcher.ts';
 import { NodeCollection } from './node-collection.ts';
 import { NodeLeases } from './node-leases.ts';
 import { ObjectCollection, type CollectionParts } from './object-collection.ts';
+import { isOutOfService } from './out-of-service.ts';
 import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
 
 /** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
@@ -86,6 +87,11 @@ export class KubernetesStore implements Store {
 
   elect(holder: string): Election {
     return new LeaderLease({ ...this.#place, holder });
+  }
+
+  async isOutOfService(nodeId: string): Promise<boolean> {
+    const { connection, onProblem } = this.#place;
+    return isOutOfService(connection, nodeId, onProblem);
   }
 
   /** Ends watching and waits for requests under way; later calls are refused. */

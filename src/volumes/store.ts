@@ -59,6 +59,8 @@ export interface Store {
    * @param holder names this one, never the same as another
    */
   elect?(holder: string): Election;
+  /** Whether it has been said that a node is off: then nobody waits for it to fall silent. Missing where nobody can say so. */
+  isOutOfService?(nodeId: string): Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -51,6 +51,21 @@ describe('ControllerUnpublishVolume', () => {
     });
   });
 
+  test('does not wait until a node falls silent that is out of service, and has it fenced off', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      await node.stage(volumeId);
+      const other = await lab.node({ nodeId: 'node-2', addresses: ['e1.0'] });
+      const request = { volumeId, nodeId: 'node-1' };
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toMatch(/^FAILED_PRECONDITION: .*node is alive/);
+      const isOutOfService = async (nodeId: string): Promise<boolean> => Promise.resolve(nodeId === 'node-1');
+      const informed = await lab.controller({ ...hookedStore(lab.store, {}), isOutOfService });
+      expect(await informed.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+      expect(other.done.filter((task) => task.startsWith('fence'))).toHaveLength(1);
+    });
+  });
+
   test('is answered with ABORTED while the node is not fenced off yet, and so is a publish to that node', async () => {
     await withController(1, async ({ client, node, lab }) => {
       const volumeId = await client.create('a');
