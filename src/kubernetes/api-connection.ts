@@ -77,6 +77,15 @@ export class ApiConnection {
     return this.#open(wanted, { signal, started: () => undefined });
   }
 
+  /** The server's time, in milliseconds since 1970, to a second. @throws UnreachableError */
+  async timeMs(): Promise<number> {
+    const response = await this.stream({ method: 'GET', path: '/version' }, AbortSignal.timeout(REQUEST_MS));
+    await this.read(response);
+    const ms = Date.parse(response.headers.date ?? '');
+    if (Number.isNaN(ms)) throw new UnreachableError(`${this.#url} does not say what time it is`);
+    return ms;
+  }
+
   /** Reads an answer to its end. @throws UnreachableError */
   async read(response: IncomingMessage): Promise<ApiAnswer> {
     const chunks: Buffer[] = [];

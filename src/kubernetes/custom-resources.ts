@@ -70,6 +70,7 @@ const NODE_RULES: Rules = {
 const NODE_COLUMNS: readonly Column[] = [
   { name: 'Interfaces', jsonPath: '.spec.interfaces', description: 'its interfaces on storage networks' },
   { name: 'Max volumes', jsonPath: '.spec.volumesMax', description: 'volumes that it can have at a time', type: 'integer' },
+  { name: 'Problems', jsonPath: '.spec.problems', description: 'what its checks have found', priority: 1 },
   { name: 'Boot', jsonPath: '.spec.bootId', description: 'changes whenever the node starts', priority: 1 },
 ];
 

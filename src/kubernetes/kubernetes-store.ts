@@ -94,6 +94,12 @@ export class KubernetesStore implements Store {
     return isOutOfService(connection, nodeId, onProblem);
   }
 
+  async nowMs(): Promise<number> {
+    const { connection, namespace } = this.#place;
+    const attempt = { what: 'ask the API server for the time', resource: NODES, namespace };
+    return answered(attempt, false, async () => connection.timeMs());
+  }
+
   /** Ends watching and waits for requests under way; later calls are refused. */
   async close(): Promise<void> {
     this.targets.close();

@@ -16,6 +16,7 @@ import { InitiatorClient } from './initiator-client.ts';
 import { bootId as readBootId } from '../system/boot-id.ts';
 import { NodeRecorder } from './node-recorder.ts';
 import { NodeService } from './node-service.ts';
+import { Preflight } from './preflight/preflight.ts';
 import { Reporter } from './reporter.ts';
 import { SettingsFollower } from './settings-follower.ts';
 import { StateDirectory } from './staging/state-directory.ts';
@@ -80,13 +81,25 @@ export class NodePlugin {
     await server.serve(listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE }));
     const endpoint =
       options.metricsAddress === undefined ? undefined : await MetricsEndpoint.start(metrics, options.metricsAddress);
+    if (endpoint !== undefined) logger.info(`metrics on port ${endpoint.port}`);
     await reporter.start();
     isReady = true;
     follower.start();
     agent.start();
-    const registration = await register(options, logger);
+    const preflight = new Preflight(parts, options.registration?.folder, metrics, logger);
+    // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
+    let registration = (await preflight.start()) ? await register(options, logger) : undefined;
+    if (registration === undefined) {
+      void preflight.fit.then(async () => {
+        registration = await register(options, logger).catch((error: unknown) => {
+          logger.error('cannot register with the kubelet; start this process again', { err: error });
+          return undefined;
+        });
+      });
+    }
     logger.info(`CSI for node ${nodeId} on ${socketPath}`, { node: nodeId, count: state.list().length });
     return new NodePlugin([
+      async () => preflight.stop(),
       async () => registration?.stop(),
       async () => server.stop(),
       async () => endpoint?.stop(),

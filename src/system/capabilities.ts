@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 /** Numbers of capabilities(7). */
 export const CAP_NET_RAW = 13n;
 export const CAP_IPC_LOCK = 14n;
+export const CAP_SYS_ADMIN = 21n;
 export const CAP_SYS_RESOURCE = 24n;
 
 /** Whether this process may use a capability now. */

@@ -61,6 +61,8 @@ export interface Store {
   elect?(holder: string): Election;
   /** Whether it has been said that a node is off: then nobody waits for it to fall silent. Missing where nobody can say so. */
   isOutOfService?(nodeId: string): Promise<boolean>;
+  /** The time where the store is, in milliseconds since 1970, to a second. Missing where that is this machine. @throws VolumeError */
+  nowMs?(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,6 @@
 import { expect } from '@jest/globals';
+import { SAN } from '../support/faults-laboratory.ts';
+import { aoeCsi } from '../support/initiator-process.ts';
 import { PluginWatcher } from '../support/csi-plugin-watcher.ts';
 import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NodeProcess } from '../support/node-process.ts';
@@ -65,6 +67,37 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         expect(await waiting).toBe('ended');
       } finally {
         await successor.end();
+        await watcher.stop();
+      }
+    });
+  });
+
+  testIf([], 'waits while no volume could be used on the node, says why, and what to do', async () => {
+    await withNode({ disks: { 'e10.1': 2 ** 20 } }, async (lab) => {
+      const use = async (name: string): Promise<unknown> =>
+        aoeCsi('interfaces', 'set', name, '--socket', lab.initiator.socketPath);
+      const registry = lab.folder('plugins_registry');
+      const watcher = new PluginWatcher(registry);
+      const node = another(lab, '--registration-directory', registry, '--metrics', '127.0.0.1:0');
+      try {
+        await use('absent0');
+        await node.start();
+        expect(await node.logged(/preflight interfaces/)).toMatch(
+          /no interface that may carry AoE can be used here: absent0 is missing/,
+        );
+        expect((await lab.store.nodes.get('node-1'))?.value.problems?.['interfaces']).toMatch(/absent0 is missing.*ip link/);
+        const port = /metrics on port (\d+)/.exec(await node.logged(/metrics on port/))?.[1] ?? '';
+        const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        expect(await metrics()).toContain('aoe_csi_node_preflight{check="interfaces"} 0\n');
+        expect(await node.outcome('NodeGetInfo', {})).toBe('OK');
+        expect(watcher.events).toEqual([]);
+
+        await use(SAN);
+        await watcher.next('registered', 0, patiently(20_000));
+        expect(await metrics()).toContain('aoe_csi_node_preflight{check="interfaces"} 1\n');
+        expect((await lab.store.nodes.get('node-1'))?.value.problems?.['interfaces']).toBeUndefined();
+      } finally {
+        await node.end();
         await watcher.stop();
       }
     });
