@@ -41,7 +41,8 @@ describe('Quarantine', () => {
     const end = second.end(forever);
     second.begin();
     await end;
-    expect(performance.now() - beforeMs).toBeGreaterThanOrEqual(SHORT_MS);
+    // Timers count whole milliseconds.
+    expect(performance.now() - beforeMs).toBeGreaterThan(SHORT_MS - 2);
   });
 
   test('end() is given up with the reason of the signal', async () => {
