@@ -7,6 +7,7 @@ import type { Logger, LogLevel } from '../logging/logger.ts';
 import { NodePlugin } from '../node/node-plugin.ts';
 import { awaitState, lockState } from '../node/staging/state-lock.ts';
 import { isClusterId } from '../volumes/claim.ts';
+import { parseInterfacePatterns, type InterfacePatterns } from '../volumes/interface-patterns.ts';
 import { reapOrphansAsFirstProcess } from '../system/orphans.ts';
 import { daemonLogger } from './daemon-logger.ts';
 import { CommandFailure, EXIT_FAILED } from './exit-codes.ts';
@@ -33,6 +34,7 @@ interface Options {
   readonly stateDirectory: string;
   readonly volumesMax: number;
   readonly segment: Readonly<Record<string, string>>;
+  readonly network: Readonly<Record<string, InterfacePatterns>>;
   readonly deadAfter: number;
   readonly registrationDirectory?: string;
   readonly registrationEndpoint?: string;
@@ -112,6 +114,16 @@ export function nodeCommand(): Command {
     )
     .addOption(
       new Option(
+        '--network <name=interfaces>',
+        'a storage network and the interfaces that are on it, for topology: where one of them is there, the node has the segment ' +
+          'topology.<driver name>/<name>=true; may be given several times',
+      )
+        .env('AOE_CSI_NETWORK')
+        .argParser(collectNetworks)
+        .default({}, 'none'),
+    )
+    .addOption(
+      new Option(
         '--dead-after <seconds>',
         'a target that is silent for so long while its volume is unstaged is not waited for: the call fails, and is made again',
       )
@@ -167,6 +179,7 @@ async function run(options: Options): Promise<void> {
       stateDirectory,
       volumesMax: options.volumesMax,
       segments: options.segment,
+      networks: options.network,
       deadAfterMs: options.deadAfter * 1000,
       registration:
         registrationDirectory === undefined
@@ -227,4 +240,19 @@ function collectSegments(text: string, before: Readonly<Record<string, string>>)
     return [key, value] as const;
   });
   return { ...before, ...Object.fromEntries(entries) };
+}
+
+/** As Kubernetes names labels, after the slash. */
+const NETWORK = /^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/;
+
+function collectNetworks(
+  text: string,
+  before: Readonly<Record<string, InterfacePatterns>>,
+): Readonly<Record<string, InterfacePatterns>> {
+  const [name = '', interfaces = '', more] = text.split('=');
+  const patterns = parseInterfacePatterns(interfaces);
+  if (!NETWORK.test(name) || patterns === undefined || patterns.length === 0 || more !== undefined) {
+    throw new InvalidArgumentError('Give name=interfaces, for example san-a=eth1 or san-a=eth1,san*.');
+  }
+  return { ...before, [name]: patterns };
 }

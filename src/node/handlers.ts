@@ -21,7 +21,6 @@ const CAPABILITIES: readonly NodeServiceCapabilityRPCType[] = [
 export interface NodeInfo {
   readonly nodeId: string;
   readonly volumesMax: number;
-  readonly segments: Readonly<Record<string, string>>;
 }
 
 /** CSI Node: refuse, translate, call one service, translate. */
@@ -85,7 +84,9 @@ export function nodeHandlers(info: NodeInfo, parts: NodeParts, service: NodeServ
       Promise.resolve({
         nodeId: info.nodeId,
         maxVolumesPerNode: info.volumesMax,
-        ...(Object.keys(info.segments).length === 0 ? {} : { accessibleTopology: { segments: info.segments } }),
+        ...(Object.keys(parts.recorder.segments).length === 0
+          ? {}
+          : { accessibleTopology: { segments: parts.recorder.segments } }),
       }),
   };
 }

@@ -10,12 +10,15 @@ import { CsiOperations } from '../metrics/csi-operations.ts';
 import { MetricsEndpoint } from '../metrics/endpoint.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { listenUnix } from '../system/unix-socket.ts';
+import type { InterfacePatterns } from '../volumes/interface-patterns.ts';
 import type { Store } from '../volumes/store.ts';
 import { nodeHandlers } from './handlers.ts';
 import { InitiatorClient } from './initiator-client.ts';
 import { bootId as readBootId } from '../system/boot-id.ts';
 import { NodeRecorder } from './node-recorder.ts';
 import { NodeService } from './node-service.ts';
+import { Places } from './places.ts';
+import { Registrar } from './registrar.ts';
 import { Preflight } from './preflight/preflight.ts';
 import { Reporter } from './reporter.ts';
 import { SettingsFollower } from './settings-follower.ts';
@@ -35,6 +38,8 @@ export interface NodePluginOptions {
   readonly stateDirectory: string;
   readonly volumesMax: number;
   readonly segments: Readonly<Record<string, string>>;
+  /** Storage networks by name, and the interfaces that are on them: see places.ts. */
+  readonly networks: Readonly<Record<string, InterfacePatterns>>;
   /** A target that is silent for so long while its volume is unstaged is given up. */
   readonly deadAfterMs: number;
   /** The kubelet's folder plugins_registry, and the CSI socket as the kubelet sees it; undefined without a kubelet. */
@@ -60,10 +65,11 @@ export class NodePlugin {
     const state = new StateDirectory(options.stateDirectory, bootId);
     for (const damage of state.damages()) logger.error(damage);
     const initiator = new InitiatorClient(options.initiatorSocket);
+    const places = new Places(driverName, segments, options.networks);
     const recorder = new NodeRecorder(store.nodes, { nodeId, segments, volumesMax, bootId }, state.list());
     const parts = { nodeId, clusterId, bootId, store, initiator, recorder, state };
     const service = new NodeService(parts, { deadAfterMs: options.deadAfterMs });
-    const reporter = new Reporter(parts, logger);
+    const reporter = new Reporter(parts, places, logger);
     const follower = new SettingsFollower(parts, service.lock, logger);
     const agent = new TaskAgent({ ...parts, reporter }, service.lock, logger);
     let isReady = false;
@@ -72,7 +78,7 @@ export class NodePlugin {
     const operations = new CsiOperations(metrics, driverName);
     const services = {
       identity: identityHandlers({ driverName, version, isReady: () => isReady }),
-      node: nodeHandlers({ nodeId, volumesMax, segments }, parts, service),
+      node: nodeHandlers({ nodeId, volumesMax }, parts, service),
     };
     const ended = (outcome: Parameters<CsiOperations['record']>[0]): void => operations.record(outcome);
     const { definition, handlers } = csiDefinition(services, { logger, ended, nextId: requestIds() });
@@ -86,21 +92,22 @@ export class NodePlugin {
     isReady = true;
     follower.start();
     agent.start();
-    const preflight = new Preflight(parts, options.registration?.folder, metrics, logger);
+    const needsInitiator = places.dependOnInterfaces;
+    const preflight = new Preflight(parts, { registrationFolder: options.registration?.folder, needsInitiator }, metrics, logger);
     // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
-    let registration = (await preflight.start()) ? await register(options, logger) : undefined;
-    if (registration === undefined) {
+    const registrar = registrarOf(options, recorder, logger);
+    if (await preflight.start()) await registrar?.start();
+    else {
       void preflight.fit.then(async () => {
-        registration = await register(options, logger).catch((error: unknown) => {
+        await registrar?.start().catch((error: unknown) => {
           logger.error('cannot register with the kubelet; start this process again', { err: error });
-          return undefined;
         });
       });
     }
     logger.info(`CSI for node ${nodeId} on ${socketPath}`, { node: nodeId, count: state.list().length });
     return new NodePlugin([
       async () => preflight.stop(),
-      async () => registration?.stop(),
+      async () => registrar?.stop(),
       async () => server.stop(),
       async () => endpoint?.stop(),
       async () => agent.stop(),
@@ -120,12 +127,15 @@ export class NodePlugin {
   }
 }
 
-async function register(
+function registrarOf(
   { registration, driverName }: NodePluginOptions,
+  recorder: NodeRecorder,
   logger: Logger,
-): Promise<KubeletRegistration | undefined> {
+): Registrar | undefined {
   if (registration === undefined) return undefined;
   const { folder, endpoint } = registration;
   const listen = (path: string): number => listenUnix(path, { backlog: BACKLOG, mode: SOCKET_MODE });
-  return KubeletRegistration.start({ driverName, endpoint, folder, listen, logger });
+  const register = async (): Promise<KubeletRegistration> =>
+    KubeletRegistration.start({ driverName, endpoint, folder, listen, logger });
+  return new Registrar({ register, segments: () => recorder.segments, logger });
 }

@@ -9,7 +9,7 @@ import type { StagedVolume } from './staging/staged-volume.ts';
 export type NodeFacts = Pick<NodeRecord, 'nodeId' | 'segments' | 'volumesMax' | 'bootId'>;
 
 /** What changes by itself. */
-export type NodeView = Pick<NodeRecord, 'macs' | 'interfaces' | 'targets'>;
+export type NodeView = Pick<NodeRecord, 'macs' | 'interfaces' | 'targets' | 'segments'>;
 
 /** Writes this node's record, and nobody else does. It is written when something changed, and else as rarely as life must be shown. */
 export class NodeRecorder {
@@ -29,6 +29,11 @@ export class NodeRecorder {
 
   get staged(): Readonly<Record<string, StagedRecord>> {
     return this.#record.staged;
+  }
+
+  /** Where this node is, as far as is known. */
+  get segments(): Readonly<Record<string, string>> {
+    return this.#record.segments;
   }
 
   /** Says that a volume may be written from here. The store knows it for good when this resolves. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logging/logger.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import type { NodeParts } from './node-parts.ts';
+import type { Places } from './places.ts';
 import { Sights } from './sights.ts';
 
 /** Longest time between two looks. */
@@ -15,6 +16,7 @@ const BLIND_MS = 30_000;
 /** Keeps this node's record up to what the initiator sees: looks when something has happened there, and now and then. */
 export class Reporter {
   readonly #parts: NodeParts;
+  readonly #places: Places;
   readonly #logger: Logger;
   readonly #sights: Sights;
   readonly #stopping = new AbortController();
@@ -24,8 +26,9 @@ export class Reporter {
   #complaint = '';
   #ended: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: NodeParts, logger: Logger) {
+  constructor(parts: NodeParts, places: Places, logger: Logger) {
     this.#parts = parts;
+    this.#places = places;
     this.#logger = logger.with({ component: 'reporter' });
     this.#sights = new Sights(parts.initiator);
   }
@@ -75,7 +78,8 @@ export class Reporter {
     const { recorder } = this.#parts;
     try {
       const view = await this.#sights.look().catch((error: unknown) => this.#blind(error));
-      await recorder.report(view);
+      const { interfaces } = view;
+      await recorder.report(interfaces === undefined ? view : { ...view, segments: this.#places.segmentsOn(interfaces) });
       await recorder.markFenced(await this.#fenced());
       this.#complain('');
     } catch (error) {

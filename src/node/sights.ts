@@ -38,7 +38,7 @@ export class Sights {
   }
 
   /** @throws VolumeError when the initiator does not answer */
-  async look(): Promise<NodeView> {
+  async look(): Promise<Omit<NodeView, 'segments'>> {
     const interfaces = (await this.#initiator.interfaces()).filter(({ state }) => state === 'up' || state === 'down');
     const targets = (await this.#initiator.targets()).filter(({ sectors, paths }) => sectors > 0 && paths.length > 0);
     for (const name of this.#known.keys()) if (!targets.some((target) => target.name === name)) this.#known.delete(name);

@@ -78,7 +78,8 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         aoeCsi('interfaces', 'set', name, '--socket', lab.initiator.socketPath);
       const registry = lab.folder('plugins_registry');
       const watcher = new PluginWatcher(registry);
-      const node = another(lab, '--registration-directory', registry, '--metrics', '127.0.0.1:0');
+      const networks = ['--network', `san-a=${SAN}`, '--network', 'san-b=absent?'];
+      const node = another(lab, '--registration-directory', registry, '--metrics', '127.0.0.1:0', ...networks);
       try {
         await use('absent0');
         await node.start();
@@ -93,7 +94,10 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         expect(watcher.events).toEqual([]);
 
         await use(SAN);
-        await watcher.next('registered', 0, patiently(20_000));
+        const { node: told } = await watcher.next('registered', 0, patiently(20_000));
+        const segments = { 'topology.aoe.csi.dev/san-a': 'true' };
+        expect(told?.accessibleTopology).toEqual({ segments });
+        expect((await lab.store.nodes.get('node-1'))?.value.segments).toEqual(segments);
         expect(await metrics()).toContain('aoe_csi_node_preflight{check="interfaces"} 1\n');
         expect((await lab.store.nodes.get('node-1'))?.value.problems?.['interfaces']).toBeUndefined();
       } finally {

@@ -77,7 +77,11 @@ describe('checkInterfaces()', () => {
     [[{ ...eth1, state: 'down', reason: 'no carrier' }], /^warning: eth1 is down: no carrier/],
     [[{ ...eth1, mtu: 1400 }], /^warning: eth1 has an MTU of 1400, less than 1500/],
   ])('of %j', (interfaces, expected) => {
-    expect(shown(checkInterfaces(interfaces))).toMatch(expected);
+    expect(shown(checkInterfaces(interfaces, false))).toMatch(expected);
+  });
+
+  test('waits for the initiator where the node’s place depends on it', () => {
+    expect(shown(checkInterfaces(undefined, true))).toMatch(/^failed: the initiator does not answer/);
   });
 });
 

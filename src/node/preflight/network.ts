@@ -11,9 +11,15 @@ export interface InterfaceFacts {
 /** Less has no room for two sectors in a frame. */
 const MTU_MIN = 1_500;
 
-/** @param interfaces undefined while the initiator does not answer */
-export function checkInterfaces(interfaces: readonly InterfaceFacts[] | undefined): Finding {
-  if (interfaces === undefined) return warning('the initiator does not answer; is its container up?');
+/**
+ * @param interfaces undefined while the initiator does not answer
+ * @param areNeeded to say where this node is
+ */
+export function checkInterfaces(interfaces: readonly InterfaceFacts[] | undefined, areNeeded: boolean): Finding {
+  if (interfaces === undefined) {
+    const message = 'the initiator does not answer; is its container up?';
+    return areNeeded ? failed(message) : warning(message);
+  }
   if (interfaces.length === 0) {
     return failed('no interface may carry AoE: name some (initiator --interfaces; the value `interfaces` of the chart)');
   }

@@ -17,6 +17,13 @@ const EVERY_MS = 60_000;
 
 type Findings = Readonly<Record<Check, Finding>>;
 
+export interface PreflightOptions {
+  /** The kubelet's folder plugins_registry; undefined without a kubelet. */
+  readonly registrationFolder: string | undefined;
+  /** Where the node is depends on its interfaces: the initiator has to say first which are there. */
+  readonly needsInitiator: boolean;
+}
+
 /**
  * Looks whether this node can have volumes, and goes on looking. Each finding is a line of the log when it is new, a metric, and part
  * of the node's record for as long as it lasts.
@@ -26,14 +33,15 @@ export class Preflight {
   readonly #logger: Logger;
   readonly #gauge: Gauge<'check'>;
   readonly #kubeletFolder: string | undefined;
+  readonly #needsInitiator: boolean;
   readonly #stopping = new AbortController();
   readonly #fit = Promise.withResolvers<void>();
   #said: Partial<Record<Check, string>> = {};
   #ended: Promise<void> = Promise.resolve();
 
-  /** @param registrationFolder the kubelet's folder plugins_registry; undefined without a kubelet */
-  constructor(parts: NodeParts, registrationFolder: string | undefined, metrics: Registry, logger: Logger) {
+  constructor(parts: NodeParts, { registrationFolder, needsInitiator }: PreflightOptions, metrics: Registry, logger: Logger) {
     this.#parts = parts;
+    this.#needsInitiator = needsInitiator;
     this.#logger = logger.with({ component: 'preflight' });
     this.#kubeletFolder = registrationFolder === undefined ? undefined : dirname(registrationFolder);
     this.#gauge = new Gauge({
@@ -86,7 +94,7 @@ export class Preflight {
     return {
       kernel: checkKernel(machine),
       backend: checkBackend(machine),
-      interfaces: checkInterfaces(interfaces),
+      interfaces: checkInterfaces(interfaces, this.#needsInitiator),
       initiators: checkInitiators(machine, used),
       privileges: checkPrivileges(machine),
       kubelet: checkKubelet(await kubeletFacts(this.#kubeletFolder)),
