@@ -19,6 +19,9 @@ export interface WantedPublication {
   readonly isClaiming: boolean;
 }
 
+/** As many as may add to one node's volumes at a time. */
+const CONTROLLERS_MAX = 8;
+
 type Publication = Omit<WantedPublication, 'isClaiming'>;
 
 /** What the node must know of the volume: it is to find exactly this. Everything that may change later stands in the record. */
@@ -52,7 +55,9 @@ export class Publishing {
     volumeOf(id, found.value);
     const node = await this.#node(wanted.nodeId);
     const published = await countPublications(store, wanted.nodeId);
+    let isNew = false;
     const record = await change(store.targets, id.address, (target): TargetRecord | undefined => {
+      isNew = false;
       volumeOf(id, target);
       const present = findPublication(volumeId, target, wanted);
       if (present !== undefined)
@@ -60,6 +65,7 @@ export class Publishing {
       requireUsable(volumeId, target);
       requireCompatible(volumeId, target, wanted);
       requireRoom(volumeId, node, published);
+      isNew = true;
       const next = withPublication(target, wanted, nowMs());
       // Here, before the node writes it on the target: nobody is to place a volume there when this one is not published.
       return wanted.isClaiming ? { ...next, state: 'Static' } : next;
@@ -69,7 +75,26 @@ export class Publishing {
     const publication = findPublication(volumeId, record.value, wanted);
     if (publication === undefined)
       throw new VolumeError('aborted', `the publication of ${volumeId} was taken away at once; call again`);
+    if (isNew) await this.#requireStillRoom(id, node, published, publication);
     return contextOf(record.value, publication);
+  }
+
+  /**
+   * Other controllers may have added to a node's volumes since they were counted: whoever then sees too many takes its own back, which
+   * nobody has been told of yet.
+   * @throws VolumeError `resource-exhausted`
+   */
+  async #requireStillRoom(id: VolumeId, node: NodeRecord, published: number, { epoch }: PublicationRecord): Promise<void> {
+    const { store } = this.#parts;
+    const { nodeId, volumesMax } = node;
+    if (volumesMax === 0 || published + CONTROLLERS_MAX < volumesMax) return;
+    const now = await countPublications(store, nodeId);
+    if (now <= volumesMax) return;
+    await change(store.targets, id.address, (target) => {
+      const publications = target.publications.filter((other) => other.nodeId !== nodeId || other.epoch !== epoch);
+      return publications.length === target.publications.length ? undefined : { ...target, publications };
+    });
+    requireRoom(formatVolumeId(id), node, now - 1);
   }
 
   async #node(nodeId: string): Promise<NodeRecord> {

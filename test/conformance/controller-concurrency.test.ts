@@ -122,6 +122,33 @@ describe('ControllerPublishVolume', () => {
   });
 });
 
+describe('ControllerPublishVolume by two controllers', () => {
+  test('keeps to a node’s limit', async () => {
+    await withController(0, async ({ client, lab }) => {
+      const addresses = Array.from({ length: 6 }, (_, slot) => `e3.${slot}`);
+      await lab.node({ nodeId: 'small', addresses, volumesMax: 3 });
+      await lab.free(client, 6);
+      const ids: string[] = [];
+      for (let index = 0; index < 6; index++) ids.push(await client.create(`v${index}`));
+      const clients = [client, await lab.controller()];
+      for (let round = 0; round < 5; round++) {
+        const outcomes = await Promise.all(
+          ids.map(async (volumeId, index) =>
+            clients[index % 2].outcome('ControllerPublishVolume', { volumeId, nodeId: 'small', volumeCapability: WRITER }),
+          ),
+        );
+        const { OK = 0, RESOURCE_EXHAUSTED = 0 } = tally(outcomes);
+        // Two that meet at the limit may both step back.
+        expect([2, 3]).toContain(OK);
+        expect(OK + RESOURCE_EXHAUSTED).toBe(6);
+        const published = (await lab.store.targets.list()).filter(({ value }) => value.publications.length > 0);
+        expect(published).toHaveLength(OK);
+        for (const volumeId of ids) await client.call('ControllerUnpublishVolume', { volumeId, nodeId: '' });
+      }
+    });
+  }, 60_000);
+});
+
 describe('ListVolumes', () => {
   test('has each volume that stays on exactly one page while others come and go', async () => {
     await withController(16, async ({ client }) => {
