@@ -10,7 +10,9 @@ import { describeIf } from '../support/requires.ts';
 import { accessModes } from './cases/access-modes.ts';
 import { classes } from './cases/classes.ts';
 import { outages } from './cases/outages.ts';
+import { expansion } from './cases/expansion.ts';
 import { timed } from './cases/given.ts';
+import { releases } from './cases/releases.ts';
 import { thinPath } from './cases/thin-path.ts';
 
 const MIB = 1024 * 1024;
@@ -52,5 +54,7 @@ describeIf(CLUSTER, 'a cluster', () => {
   thinPath(given);
   accessModes(given);
   classes(given);
+  expansion(given);
+  releases(given);
   outages(given);
 });

@@ -1,46 +1,74 @@
 import type { Cluster } from './cluster.ts';
+import type { Release, Values } from './cluster-helm.ts';
 import type { KubernetesObject } from './cluster-kubectl.ts';
 import { SAN_INTERFACE } from './cluster-network.ts';
 
-export const DRIVER_NAME = 'aoe.csi.dev';
 export const DRIVER_NAMESPACE = 'aoe-csi';
-const RELEASE = { name: 'aoe-csi', namespace: DRIVER_NAMESPACE };
 const RUN_MS = 120_000;
-const FREE_MS = 60_000;
+/** Nodes ask targets whose they are once a minute. */
+const REACH_MS = 90_000;
 
-/** StorageClasses of the installation. */
+/** StorageClasses of the first installation. */
 export const CLASS = 'aoe';
 export const CLASS_LATE = 'aoe-late';
 export const CLASS_NOWHERE = 'aoe-nowhere';
+export const CLASS_XFS = 'aoe-xfs';
 
-/** What is installed for tests: with devices by FUSE, which can't be handed over. */
-const VALUES = {
+/** An installation: there may be several in a cluster. */
+export interface Installation {
+  /** Of the release and of its namespace. */
+  readonly name: string;
+  readonly driverName: string;
+  readonly clusterId: string;
+  readonly metricsPort: number;
+  readonly storageClasses: readonly object[];
+}
+
+const FIRST: Installation = {
+  name: DRIVER_NAMESPACE,
+  driverName: 'aoe.csi.dev',
   clusterId: 'cluster-test',
-  interfaces: [SAN_INTERFACE],
-  logLevel: 'debug',
-  image: { pullPolicy: 'Never' },
-  initiator: { attach: 'fuse' },
-  node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 },
-  capacity: { pollInterval: '5s' },
+  metricsPort: 9810,
   storageClasses: [
     { name: CLASS, volumeBindingMode: 'Immediate' },
     { name: CLASS_LATE, volumeBindingMode: 'WaitForFirstConsumer' },
+    { name: CLASS_XFS, volumeBindingMode: 'Immediate', parameters: { 'csi.storage.k8s.io/fstype': 'xfs' } },
     { name: CLASS_NOWHERE, volumeBindingMode: 'Immediate', parameters: { interfaces: 'none*' } },
   ],
 };
 
+/** With devices by FUSE, which can't be handed over. */
+function values({ driverName, clusterId, metricsPort, storageClasses }: Installation): Values {
+  return {
+    ...{ driverName, clusterId, storageClasses },
+    interfaces: [SAN_INTERFACE],
+    logLevel: 'debug',
+    image: { pullPolicy: 'Never' },
+    initiator: { attach: 'fuse' },
+    node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 },
+    capacity: { pollInterval: '5s' },
+    metrics: { port: metricsPort },
+  };
+}
+
 /** The driver, installed in a cluster from the chart. */
 export class ClusterDriver {
   readonly #cluster: Cluster;
+  readonly #installation: Installation;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, installation = FIRST) {
     this.#cluster = cluster;
+    this.#installation = installation;
   }
 
   /** Installs it and waits until controllers and nodes are ready, and the kubelets know it. */
   async install(): Promise<void> {
-    await this.#cluster.helm.install(RELEASE, VALUES);
+    await this.#cluster.helm.install(this.#release, values(this.#installation));
     await this.ready();
+  }
+
+  async uninstall(): Promise<void> {
+    await this.#cluster.helm.uninstall(this.#release);
   }
 
   async ready(): Promise<void> {
@@ -51,23 +79,36 @@ export class ClusterDriver {
     });
     await until('the kubelets to know the driver', RUN_MS, async () => {
       const known = await kubectl.list('csinodes');
-      return known.length === nodes.length && known.every(({ spec }) => JSON.stringify(spec).includes(DRIVER_NAME));
+      return (
+        known.length === nodes.length &&
+        known.every(({ spec }) => JSON.stringify(spec).includes(`"${this.#installation.driverName}"`))
+      );
     });
   }
 
   /** Objects of a kind in the driver's namespace. */
   async list(kind: string, ...words: readonly string[]): Promise<readonly KubernetesObject[]> {
-    return this.#cluster.kubectl.list(kind, `--namespace=${DRIVER_NAMESPACE}`, ...words);
+    return this.#cluster.kubectl.list(kind, `--namespace=${this.#installation.name}`, ...words);
   }
 
   /** What the inventory says of a target. */
   async target(name: string): Promise<KubernetesObject> {
-    return this.#cluster.kubectl.get('aoetarget', name, `--namespace=${DRIVER_NAMESPACE}`);
+    return this.#cluster.kubectl.get('aoetarget', name, `--namespace=${this.#installation.name}`);
+  }
+
+  /** Waits until the inventory says so of a target. */
+  async reaches(name: string, state: string): Promise<void> {
+    await this.#cluster.until(`${name} to be ${state}`, REACH_MS, async () => (await this.target(name)).spec['state'] === state);
   }
 
   /** Waits until a target may be taken. */
   async free(name: string): Promise<void> {
-    await this.#cluster.until(`${name} to be free`, FREE_MS, async () => (await this.target(name)).spec['state'] === 'Available');
+    await this.reaches(name, 'Available');
+  }
+
+  get #release(): Release {
+    const { name } = this.#installation;
+    return { name, namespace: name };
   }
 }
 

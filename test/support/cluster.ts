@@ -12,6 +12,7 @@ import { ClusterManagers } from './cluster-managers.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { ClusterTargets } from './cluster-targets.ts';
+import { detachDeadLoops } from './leftovers.ts';
 import { patiently } from './patience.ts';
 
 const NODES = 2;
@@ -93,6 +94,7 @@ export class Cluster {
 
   async end(): Promise<void> {
     for (const node of this.nodes) await node.end();
+    detachDeadLoops();
     await this.targets.end();
     await this.#managers?.end();
     await this.#plane?.end();

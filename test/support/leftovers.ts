@@ -17,6 +17,7 @@ const NAMESPACES = '/run/netns';
 /** In memory, as a control plane's. */
 const MEMORY = '/dev/shm';
 const LOOPS = '/sys/block';
+const DEAD_FILE = /^\/e\d+\.\d+$/;
 /** Of processes that have been killed. */
 const [END_TRIES, END_LOOK_MS] = [50, 100];
 
@@ -30,6 +31,7 @@ export default async function removeLeftovers(): Promise<void> {
   for (const name of left(cgroupNames(), NAMESPACE)) {
     for (let tries = 0; !removeCgroups(name) && tries < END_TRIES; tries++) await sleep(END_LOOK_MS);
   }
+  detachDeadLoops();
 }
 
 function namesIn(folder: string): string[] {
@@ -47,10 +49,19 @@ function removeFolder(folder: string): void {
   const mountPoints = listMounts().map(({ mountPoint }) => mountPoint);
   const within = (path: string): boolean => path === folder || path.startsWith(`${folder}/`);
   for (const path of mountPoints.filter(within).reverse()) execFileSync('umount', ['--lazy', path]);
-  for (const name of readdirSync(LOOPS)) {
-    if (within(backingFile(name))) execFileSync('losetup', ['--detach', `/dev/${name}`]);
-  }
+  detachLoops(within);
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Loop devices of initiators that died with their node: their FUSE file system is mounted nowhere any more, so that its root is /. */
+export function detachDeadLoops(): void {
+  detachLoops((path) => DEAD_FILE.test(path));
+}
+
+function detachLoops(isWanted: (backingFile: string) => boolean): void {
+  for (const name of readdirSync(LOOPS)) {
+    if (isWanted(backingFile(name))) execFileSync('losetup', ['--detach', `/dev/${name}`]);
+  }
 }
 
 function backingFile(name: string): string {

@@ -8,6 +8,8 @@ import { clusterCase, type Given } from './given.ts';
 const WRITER = `while :; do date +%s > ${MOUNT}/clock && sync ${MOUNT}/clock && date +%s; sleep 1; done`;
 const GAP_MAX_SECONDS = 20;
 const API_DOWN_MS = 30_000;
+const HEAL_MS = 120_000;
+const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
 
 /** What ends while volumes are used. With devices by FUSE the initiator must not: what needs that is tested on others (test/kernel). */
 export function outages(given: Given): void {
@@ -42,6 +44,38 @@ export function outages(given: Given): void {
     const targets = await driver.list('aoetargets');
     expect(targets.filter(({ spec }) => spec['state'] === 'Claimed')).toHaveLength(1);
     await driver.ready();
+  });
+
+  clusterCase(given, 'a node hangs, and its pod runs on the other one, which alone can write', async () => {
+    const { work, cluster, driver } = given;
+    await startWriter();
+    const node = await work.running('writer');
+    const other = given.otherNode(node);
+    const target = await work.bound('data');
+    const frozenMs = performance.now();
+    cluster.node(node).freeze();
+    try {
+      await cluster.kubectl.run('taint', 'nodes', node, OUT_OF_SERVICE);
+      await work.pod('successor', { claim: 'data', node: other });
+      await cluster.kubectl.run('delete', 'pod', 'writer', `--namespace=${work.namespace}`, '--wait=false');
+      await work.running('successor');
+      process.stderr.write(`cluster: failover took ${((performance.now() - frozenMs) / 1000).toFixed(1)} s\n`);
+      expect(await work.run('successor', `cat ${MOUNT}/clock`)).toMatch(/^\d{10}$/);
+      await work.run('successor', `echo successor > ${MOUNT}/owner; sync ${MOUNT}/owner`);
+    } finally {
+      cluster.node(node).thaw();
+    }
+    // Whom the volume was taken from goes on with what it was about to write.
+    await cluster.until(`${node} to have given ${target} up`, HEAL_MS, async () => {
+      const [{ spec }] = (await driver.list('aoenodes')).filter(({ metadata }) => metadata.name === node);
+      return Object.keys(spec['staged'] as object).length === 0;
+    });
+    await cluster.kubectl.run('taint', 'nodes', node, `${OUT_OF_SERVICE}-`);
+    await driver.ready();
+    await work.delete('pod', 'successor');
+    await work.pod('reader', { claim: 'data' });
+    await work.running('reader');
+    expect(await work.run('reader', `cat ${MOUNT}/owner`)).toBe('successor');
   });
 
   const startWriter = async (): Promise<void> => {

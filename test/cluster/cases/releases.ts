@@ -1,0 +1,41 @@
+import { expect } from '@jest/globals';
+import { ClusterDriver, type Installation } from '../../support/cluster-driver.ts';
+import { MOUNT } from '../../support/cluster-workloads.ts';
+import { clusterCase, type Given } from './given.ts';
+
+const CLASS = 'second';
+const SECOND: Installation = {
+  name: 'second',
+  driverName: 'second.csi.dev',
+  clusterId: 'cluster-second',
+  metricsPort: 9910,
+  storageClasses: [{ name: CLASS, volumeBindingMode: 'Immediate' }],
+};
+
+/** Two installations on one storage network, as two clusters would be. */
+export function releases(given: Given): void {
+  clusterCase(given, 'a second release works beside the first, and neither takes what the other has claimed', async () => {
+    const { work, cluster, driver } = given;
+    await work.claim('first', { size: '100Mi' });
+    const firstTarget = await work.bound('first');
+    const second = new ClusterDriver(cluster, SECOND);
+    await second.install();
+    await second.reaches(firstTarget, 'Foreign');
+    expect((await second.target(firstTarget)).spec['reason']).toMatch(/^claimed by cluster cluster-test/);
+    await work.claim('other', { size: '100Mi', className: CLASS });
+    const otherTarget = await work.bound('other');
+    expect(otherTarget).not.toBe(firstTarget);
+    await work.pod('writer', { claim: 'other' });
+    await work.running('writer');
+    await work.run('writer', `echo second > ${MOUNT}/file; sync`);
+    await driver.reaches(otherTarget, 'Foreign');
+    await work.claim('late', { size: '100Mi', className: CLASS });
+    expect(await work.event('late', /cannot place/)).toMatch(/of 2 targets/);
+    await work.delete('pvc', 'late');
+    await work.delete('pod', 'writer');
+    await work.delete('pvc', 'other');
+    await second.free(otherTarget);
+    await second.uninstall();
+    await driver.free(otherTarget);
+  });
+}
