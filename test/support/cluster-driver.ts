@@ -96,6 +96,14 @@ export class ClusterDriver {
     return this.#cluster.kubectl.get('aoetarget', name, `--namespace=${this.#installation.name}`);
   }
 
+  /** What a container of the pod on a node has said. */
+  async log(node: string, container: string): Promise<string> {
+    const selected = ['--selector=app.kubernetes.io/component=node', `--field-selector=spec.nodeName=${node}`];
+    const [{ metadata }] = await this.list('pods', ...selected);
+    const place = [`--namespace=${this.#installation.name}`, `--container=${container}`];
+    return this.#cluster.kubectl.run('logs', metadata.name, ...place);
+  }
+
   /** Waits until the inventory says so of a target. */
   async reaches(name: string, state: string): Promise<void> {
     await this.#cluster.until(`${name} to be ${state}`, REACH_MS, async () => (await this.target(name)).spec['state'] === state);

@@ -65,7 +65,10 @@ export function outages(given: Given): void {
     } finally {
       cluster.node(node).thaw();
     }
-    // Whom the volume was taken from goes on with what it was about to write.
+    // Whom the volume was taken from goes on with what it was about to write: its target refuses it.
+    await cluster.until(`${node} to be refused`, HEAL_MS, async () =>
+      (await driver.log(node, 'initiator')).includes('"component":"reserved"'),
+    );
     await cluster.until(`${node} to have given ${target} up`, HEAL_MS, async () => {
       const [{ spec }] = (await driver.list('aoenodes')).filter(({ metadata }) => metadata.name === node);
       return Object.keys(spec['staged'] as object).length === 0;
