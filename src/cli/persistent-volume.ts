@@ -1,3 +1,4 @@
+import { formatBytes } from '../volumes/byte-size.ts';
 import type { Segments } from '../volumes/topology.ts';
 
 export const ACCESS_MODES = ['ReadWriteOnce', 'ReadWriteOncePod', 'ReadOnlyMany'] as const;
@@ -37,7 +38,7 @@ export function persistentVolume(volume: StaticVolume): object {
     kind: 'PersistentVolume',
     metadata: { name },
     spec: {
-      capacity: { storage: String(sizeBytes) },
+      capacity: { storage: formatBytes(sizeBytes) },
       accessModes,
       volumeMode,
       persistentVolumeReclaimPolicy: 'Retain',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { loadYaml } from '@kubernetes/client-node';
-import { nodeRecord, claimRecord, GI, targetRecord } from '../support/volumes-records.ts';
+import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
 
@@ -38,7 +38,7 @@ describe('aoe-csi import', () => {
       kind: 'PersistentVolume',
       metadata: { name: 'aoe-e10.3' },
       spec: {
-        capacity: { storage: String(100 * GI) },
+        capacity: { storage: '100Gi' },
         accessModes: ['ReadWriteOnce'],
         volumeMode: 'Filesystem',
         persistentVolumeReclaimPolicy: 'Retain',
