@@ -8,6 +8,7 @@ import { Cluster } from '../support/cluster.ts';
 import { patiently } from '../support/patience.ts';
 import { describeIf } from '../support/requires.ts';
 import { accessModes } from './cases/access-modes.ts';
+import { chart } from './cases/chart.ts';
 import { classes } from './cases/classes.ts';
 import { outages } from './cases/outages.ts';
 import { expansion } from './cases/expansion.ts';
@@ -57,4 +58,5 @@ describeIf(CLUSTER, 'a cluster', () => {
   expansion(given);
   releases(given);
   outages(given);
+  chart(given);
 });

@@ -21,7 +21,7 @@ export interface Installation {
   readonly driverName: string;
   readonly clusterId: string;
   readonly metricsPort: number;
-  readonly storageClasses: readonly object[];
+  readonly storageClasses: readonly { readonly name: string; readonly [field: string]: unknown }[];
 }
 
 const FIRST: Installation = {
@@ -48,6 +48,7 @@ function values({ driverName, clusterId, metricsPort, storageClasses }: Installa
     node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 },
     capacity: { pollInterval: '5s' },
     metrics: { port: metricsPort },
+    test: { storageClass: storageClasses[0].name },
   };
 }
 
@@ -65,6 +66,11 @@ export class ClusterDriver {
   async install(): Promise<void> {
     await this.#cluster.helm.install(this.#release, values(this.#installation));
     await this.ready();
+  }
+
+  /** Changes values of the installation, and does not wait for what comes of it. */
+  async upgrade(differences: Values): Promise<void> {
+    await this.#cluster.helm.upgrade(this.#release, { ...values(this.#installation), ...differences });
   }
 
   async uninstall(): Promise<void> {
