@@ -6,7 +6,8 @@
  *   --base IMAGE    what it is built on; without it, Debian 12 from its archive with the Node that runs this
  *   --fuse          with what the attach backend `fuse` needs, for nodes without an nbd module
  *
- * All is kept under ~/.cache/aoe-csi/images, by what it was made of. Needs root, buildah and mmdebstrap.
+ * Archives are kept under ~/.cache/aoe-csi/images, by what they were made of, until nobody has asked for them for days. Needs root,
+ * buildah and mmdebstrap.
  */
 
 import { createHash } from 'node:crypto';
@@ -19,6 +20,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { execFileSync } from 'node:child_process';
@@ -34,10 +37,10 @@ const SUITE = 'bookworm';
 /** Nobody reads manuals in a container. */
 const EXCLUDED = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
 /** Changed when what is done here changes the images. */
-const RECIPE = 1;
+const RECIPE = 2;
+/** An archive is a third of a gigabyte, and each change of the sources makes another one. */
+const KEPT_MS = 3 * 24 * 60 * 60 * 1000;
 
-/** Its own storage: other images of this machine are not touched, and no daemon is needed. */
-const STORAGE = ['--root', join(CACHE, 'storage'), '--runroot', join(CACHE, 'run'), '--storage-driver', 'vfs'];
 /** As root of a container without privileges; the time of all files is that of the source. */
 const BUD = ['--isolation', 'chroot', '--layers=false', '--quiet', '--timestamp', epoch()];
 
@@ -51,6 +54,8 @@ const archive = join(
   `aoe-csi-${keyOf(values.base ?? baseKey(), packages.join(' '), readFileSync(DOCKERFILE), ...contentsOf(APP))}.tar`,
 );
 if (!existsSync(archive)) announce(`building ${reference}`, build);
+utimesSync(archive, new Date(), new Date());
+removeUnused();
 console.log(JSON.stringify({ reference, archive }));
 
 /** The default of PACKAGES. */
@@ -60,18 +65,25 @@ function defaultPackages() {
   return found[1].split(' ');
 }
 
+function removeUnused() {
+  for (const name of readdirSync(CACHE).filter((each) => /^(aoe-csi|base)-[0-9a-f]+\.tar$/.test(each))) {
+    const path = join(CACHE, name);
+    if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > KEPT_MS) rmSync(path, { force: true });
+  }
+}
+
 function build() {
   const scratch = mkdtempSync(join(CACHE, 'building-'));
   try {
     const base = values.base ?? provideBase(scratch);
     mkdirSync(join(scratch, 'app'));
     cpSync(APP, join(scratch, 'app/app'), { recursive: true });
-    const app = bud(join(scratch, 'app'), 'aoe-csi-app', 'FROM scratch\nCOPY app /app\n');
+    const app = bud(scratch, 'app', 'FROM scratch\nCOPY app /app\n');
     const given = { BASE: base, APP: app, PACKAGES: packages.join(' '), VERSION: version, REVISION: revision() };
     const words = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
-    buildah('bud', ...BUD, ...words, '--file', DOCKERFILE, '--tag', reference, scratch);
+    buildah(scratch, 'bud', ...BUD, ...words, '--file', DOCKERFILE, '--tag', reference, join(scratch, 'app'));
     const made = join(scratch, 'image.tar');
-    buildah('push', '--quiet', reference, `docker-archive:${made}:${reference}`);
+    buildah(scratch, 'push', '--quiet', reference, `docker-archive:${made}:${reference}`);
     renameSync(made, archive);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -87,33 +99,36 @@ function provideBase(scratch) {
     run('mmdebstrap', '--quiet', '--variant=minbase', ...options, `--include=${packages.join(',')}`, SUITE, made);
     renameSync(made, tar);
   }
+  utimesSync(tar, new Date(), new Date());
   const folder = join(scratch, 'base');
   mkdirSync(folder);
   cpSync(tar, join(folder, 'base.tar'));
   cpSync(process.execPath, join(folder, 'node'));
-  return bud(folder, 'aoe-csi-base', 'FROM scratch\nADD base.tar /\nCOPY node /usr/local/bin/node\n');
+  return bud(scratch, 'base', 'FROM scratch\nADD base.tar /\nCOPY node /usr/local/bin/node\n');
 }
 
 function baseKey() {
   return keyOf(SUITE, process.version, process.arch, packages.join(' '), EXCLUDED.join(' '));
 }
 
-/** Builds what three lines say; returns the image's name. */
-function bud(folder, name, dockerfile) {
-  const image = `localhost/${name}:build`;
+/** Builds what three lines say of the folder `name`; returns the image's name. */
+function bud(scratch, name, dockerfile) {
+  const image = `localhost/aoe-csi-${name}:build`;
   // It does not take it from a pipe that is a socket, as those of Node are.
-  const file = `${folder}.Dockerfile`;
+  const file = join(scratch, `${name}.Dockerfile`);
   writeFileSync(file, dockerfile);
-  buildah('bud', ...BUD, '--tag', image, '--file', file, folder);
+  buildah(scratch, 'bud', ...BUD, '--tag', image, '--file', file, join(scratch, name));
   return image;
 }
 
-function buildah(...words) {
-  run('buildah', ...STORAGE, ...words);
+/** Each build has a storage of its own: several at once, of other sources, have images of the same names; and nothing is left. */
+function buildah(scratch, ...words) {
+  run('buildah', '--root', join(scratch, 'storage'), '--runroot', join(scratch, 'run'), '--storage-driver', 'vfs', ...words);
 }
 
+/** With one time for all that is made: mmdebstrap's files are the same again, too. */
 function run(program, ...words) {
-  execFileSync(program, words, { stdio: ['ignore', 2, 2] });
+  execFileSync(program, words, { stdio: ['ignore', 2, 2], env: { ...process.env, SOURCE_DATE_EPOCH: epoch() } });
 }
 
 /** Of the source that an image is made of: the last commit's, unless the environment says. */

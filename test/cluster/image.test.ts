@@ -37,7 +37,9 @@ describeIf(IMAGE_BUILDER, 'the image', () => {
   test('runs the program, and is nobody unless it is told otherwise', () => {
     const { version } = JSON.parse(readFileSync(pathOf('package.json'), 'utf8')) as { version: string };
     expect(inContainer('aoe-csi', '--version')).toBe(version);
-    expect(inContainer('aoe-csi', 'node', '--help')).toContain('Usage: aoe-csi node');
+    for (const daemon of ['initiator', 'node', 'controller']) {
+      expect(inContainer('aoe-csi', daemon, '--help')).toContain(`Usage: aoe-csi ${daemon}`);
+    }
     expect(inContainer('id', '-u')).toBe('65532');
   });
 
