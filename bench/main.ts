@@ -5,6 +5,7 @@ import { measureDataPath, SUBJECTS } from './data-path.ts';
 import { measureRestarts } from './restart.ts';
 import type { Row } from './row.ts';
 import { soak } from './soak.ts';
+import { measureStarts } from './start.ts';
 import { describeSetting } from './support/setting.ts';
 import { WORKLOADS } from './workload.ts';
 
@@ -14,6 +15,7 @@ suites
   data-path       ours and its peers: throughput, ratios, processor time
   costs           ours alone: processor time per frame, system calls per request
   restart         ours alone: how long a write waits after its target serves again
+  start           ours alone: how long a daemon takes to start, as emitted and as a bundle
   soak            both engines without a network: heap, allocation and time over many requests (needs no root)
 
 Tables go to standard output, as Markdown; progress goes to standard error.
@@ -52,7 +54,7 @@ async function main(): Promise<number> {
     },
   });
   const suite = positionals[0];
-  if (values.help || !['data-path', 'costs', 'restart', 'soak'].includes(suite)) {
+  if (values.help || !['data-path', 'costs', 'restart', 'start', 'soak'].includes(suite)) {
     console.log(HELP);
     return values.help ? 0 : EXIT_USAGE;
   }
@@ -69,6 +71,8 @@ async function main(): Promise<number> {
     for (const mtu of mtus) rows.push(...soak({ requests, mtu, print, progress }));
   } else if (suite === 'restart') {
     rows.push(...(await measureRestarts({ rounds: positive('--rounds', values.rounds), print, progress })));
+  } else if (suite === 'start') {
+    rows.push(...(await measureStarts({ rounds: positive('--rounds', values.rounds), print, progress })));
   } else {
     const names = values.subject.split(',').filter(Boolean);
     const seconds = positive('--seconds', values.seconds);

@@ -124,7 +124,7 @@ export const JOBS = {
   bench: {
     debianPackages: () => TEST_PACKAGES,
     build: true,
-    commands: (args) => [node('dist/bench/main.js', ...args)],
+    commands: (args) => [...(args.includes('start') ? [BUNDLE] : []), node('dist/bench/main.js', ...args)],
   },
 
   lint: { debianPackages: nothing, build: false, commands: (args) => [binary('oxlint', '--type-aware', ...args)] },
