@@ -4,19 +4,16 @@
 #   docker build --tag aoe-csi .       the same with Docker
 #
 # BASE      Node 24 on Debian 12, x64 or arm64; name it by digest to have the same bytes again
-# APP       the stage, or an image, whose /app is `dist/app` of `npm run bundle`
 # PACKAGES  what the node plugin calls. Add libnbd-bin (nbdfuse) for the attach backend `fuse`, which nodes without an nbd module need
 
 ARG BASE=docker.io/library/node:24-bookworm-slim
-ARG APP=bundle
 ARG PACKAGES="e2fsprogs xfsprogs btrfs-progs kmod mount util-linux"
 
+# Not made where a context `bundle` is given, whose folder app is `dist/app` of `npm run bundle`.
 FROM ${BASE} AS bundle
 WORKDIR /src
 COPY . .
 RUN npm run bundle && mv dist/app /app
-
-FROM ${APP} AS app
 
 FROM ${BASE}
 ARG PACKAGES
@@ -27,7 +24,7 @@ RUN missing=$(for each in ${PACKAGES}; do dpkg-query --show "${each}" >/dev/null
       DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ${missing} && \
       rm -rf /var/lib/apt/lists /var/cache/apt /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache; \
     fi
-COPY --from=app /app /usr/lib/aoe-csi
+COPY --from=bundle /app /usr/lib/aoe-csi
 RUN ln -s ../lib/aoe-csi/main.js /usr/bin/aoe-csi
 
 ARG VERSION=0.0.0

@@ -34,6 +34,8 @@ const APP = join(repositoryRoot, 'dist/app');
 const DOCKERFILE = join(repositoryRoot, 'Dockerfile');
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'aoe-csi/images');
 const SUITE = 'bookworm';
+/** What the Dockerfile is built on, when nobody names something else. */
+const BASE = 'localhost/aoe-csi-base:build';
 /** Nobody reads manuals in a container. */
 const EXCLUDED = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
 /** Changed when what is done here changes the images. */
@@ -78,10 +80,11 @@ function build() {
     const base = values.base ?? provideBase(scratch);
     mkdirSync(join(scratch, 'app'));
     cpSync(APP, join(scratch, 'app/app'), { recursive: true });
-    const app = bud(scratch, 'app', 'FROM scratch\nCOPY app /app\n');
-    const given = { BASE: base, APP: app, PACKAGES: packages.join(' '), VERSION: version, REVISION: revision() };
+    const given = { BASE: base, PACKAGES: packages.join(' '), VERSION: version, REVISION: revision() };
     const words = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
-    buildah(scratch, 'bud', ...BUD, ...words, '--file', DOCKERFILE, '--tag', reference, join(scratch, 'app'));
+    const context = join(scratch, 'app');
+    words.push('--build-context', `bundle=${context}`, '--file', DOCKERFILE, '--tag', reference);
+    buildah(scratch, 'bud', ...BUD, ...words, context);
     const made = join(scratch, 'image.tar');
     buildah(scratch, 'push', '--quiet', reference, `docker-archive:${made}:${reference}`);
     renameSync(made, archive);
@@ -104,21 +107,15 @@ function provideBase(scratch) {
   mkdirSync(folder);
   cpSync(tar, join(folder, 'base.tar'));
   cpSync(process.execPath, join(folder, 'node'));
-  return bud(scratch, 'base', 'FROM scratch\nADD base.tar /\nCOPY node /usr/local/bin/node\n');
+  // It does not take it from a pipe that is a socket, as those of Node are.
+  const file = join(scratch, 'base.Dockerfile');
+  writeFileSync(file, 'FROM scratch\nADD base.tar /\nCOPY node /usr/local/bin/node\n');
+  buildah(scratch, 'bud', ...BUD, '--tag', BASE, '--file', file, folder);
+  return BASE;
 }
 
 function baseKey() {
   return keyOf(SUITE, process.version, process.arch, packages.join(' '), EXCLUDED.join(' '));
-}
-
-/** Builds what three lines say of the folder `name`; returns the image's name. */
-function bud(scratch, name, dockerfile) {
-  const image = `localhost/aoe-csi-${name}:build`;
-  // It does not take it from a pipe that is a socket, as those of Node are.
-  const file = join(scratch, `${name}.Dockerfile`);
-  writeFileSync(file, dockerfile);
-  buildah(scratch, 'bud', ...BUD, '--tag', image, '--file', file, join(scratch, name));
-  return image;
 }
 
 /** Each build has a storage of its own: several at once, of other sources, have images of the same names; and nothing is left. */
