@@ -88,7 +88,7 @@ async function run({ shelf, slot }: TargetAddress, options: Options): Promise<vo
       places,
     });
     // Half a second on a quick machine: only for those who need it.
-    const { dumpYaml } = await import('@kubernetes/client-node');
+    const { dumpYaml } = await import('../kubernetes/yaml.ts');
     process.stdout.write(dumpYaml(volume));
     if (attributes['claim'] !== 'yes' && target.state !== 'Static') {
       console.error(`${address}: not claimed; keep it out of the StorageClasses (shelves, slots), or import it with --claim`);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, cpSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from '@jest/globals';
@@ -11,6 +11,8 @@ import { command, describeIf, device, root, testIf } from '../support/requires.t
 
 const PROGRAM = 'AOE_CSI_TEST_PROGRAM';
 const BLOCK_BYTES = 4096;
+/** The Kubernetes client has 17 million bytes, of which 3 are needed: it must not be imported as a whole. */
+const FILE_BYTES_MAX = 5_000_000;
 const needs = [
   root(),
   command('ip', 'iproute2'),
@@ -61,5 +63,11 @@ describeIf(needs, 'the bundle', () => {
       expect(execFileSync(process.execPath, [main, verb, '--help'], { encoding: 'utf8' })).toContain(`aoe-csi ${verb}`);
     }
     expect(execFileSync(process.execPath, [main, '--version'], { encoding: 'utf8' })).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  testIf([], 'has of each package only what is used', () => {
+    const files = readdirSync(join(folder, 'app')).filter((name) => name.endsWith('.js'));
+    const large = files.filter((name) => statSync(join(folder, 'app', name)).size > FILE_BYTES_MAX);
+    expect(large).toEqual([]);
   });
 });
