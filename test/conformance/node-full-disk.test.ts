@@ -48,7 +48,7 @@ class SmallDisk {
 
   /** What the plugin has put there. */
   get files(): string[] {
-    return readdirSync(this.path).filter((name) => name !== 'ballast' && name !== 'lock');
+    return readdirSync(this.path).filter((name) => name !== 'ballast');
   }
 
   get #ballast(): string {

@@ -1,11 +1,9 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lockExclusively } from '../../system/file-io.ts';
 import { waitUntil } from '../../system/waiting.ts';
 
 const FOLDER_MODE = 0o700;
-const FILE_MODE = 0o600;
 /** One that was killed needs a moment to be dead. */
 const DEAD_MS = 3_000;
 const LOOK_MS = 200;
@@ -36,9 +34,15 @@ export async function awaitState(path: string, signal: AbortSignal, waits: () =>
   return false;
 }
 
+/** The folder itself is locked: that takes no room on a full disk, and leaves one that is read-only as it is. */
 function tryLock(path: string): boolean {
-  mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
-  const fd = openSync(join(path, 'lock'), 'a', FILE_MODE);
+  let fd: number;
+  try {
+    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw new Error(`cannot use the state directory ${path}: ${(error as Error).message}; make it a folder that root can write to`);
+  }
   // Open until the end of the process, and so is the lock.
   if (lockExclusively(fd) === 0) return true;
   closeSync(fd);
