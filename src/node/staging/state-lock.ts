@@ -41,7 +41,9 @@ function tryLock(path: string): boolean {
     mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
     fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
-    throw new Error(`cannot use the state directory ${path}: ${(error as Error).message}; make it a folder that root can write to`);
+    throw new Error(
+      `cannot use the state directory ${path}: ${(error as Error).message}; make it a folder that root can write to`,
+    );
   }
   // Open until the end of the process, and so is the lock.
   if (lockExclusively(fd) === 0) return true;
