@@ -82,7 +82,8 @@ export const PARAMETERS = {
     name: 'wipe',
     doc:
       'What happens to the data when the volume is deleted: what a file system or partition table is recognized by is zeroed ' +
-      '(`headers`), all of it is zeroed (`zero`), or trimmed where the target can (`discard`), or it stays (`none`).',
+      '(`headers`), all of it is zeroed (`zero`), or trimmed where the target can (`discard`), or it stays (`none`): no new ' +
+      'volume is used on that target then before a person has cleared its disk.',
     byDefault: 'headers',
     places: DYNAMIC,
     ...oneOf(['headers', 'discard', 'zero', 'none'] as const),

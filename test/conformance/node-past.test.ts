@@ -57,6 +57,8 @@ describeIf([...NODE_REQUIREMENTS, command('mkswap', 'util-linux')], 'a disk with
         // Somebody else's.
         const foreign = new NodeVolume(lab, node, await lab.volume('e10.2'), 'ext4');
         await isRefused(foreign, /^FAILED_PRECONDITION: .*found swap.*belongs to somebody else/);
+        const foreignRaw = new NodeVolume(lab, node, foreign.volumeId, 'block');
+        await isRefused(foreignRaw, /^FAILED_PRECONDITION: .*it is new, but found swap.*clear the disk by hand/);
 
         // The record was lost, and found again.
         const lost = new NodeVolume(lab, node, await lab.volume('e10.3'), 'ext4');

@@ -10,7 +10,7 @@ import { requireIdle, writtenBytes, type BlockDevice } from '../kernel/block-dev
 import { findProgram } from '../../system/programs.ts';
 import type { KnownVolume } from '../staging/known-volume.ts';
 import { FILE_SYSTEMS, type FileSystem } from './file-systems.ts';
-import { probeDevice } from './probe.ts';
+import { describeProbe, probeDevice } from './probe.ts';
 import { formatVerdict, isFsType, RAW, type FsType } from './verdict.ts';
 
 /** A mkfs of the largest target at the pace of the slowest ends within a day. */
@@ -78,13 +78,28 @@ export async function prepareFileSystem(store: Store, request: FormatRequest, lo
   return type;
 }
 
-/** That a volume was given out as a raw device: from now on what is on it is its user's, and it is never formatted. */
-export async function recordRawUse(store: Store, request: Omit<FormatRequest, 'device' | 'settings' | 'fsType'>): Promise<void> {
-  const { volume, readOnly } = request;
+/**
+ * That a volume is given out as a raw device: from now on what is on it is its user's, and it is never formatted. What is on the disk
+ * of a volume that nobody has used yet is another's, who may need it, or whom it may concern that it is read.
+ * @throws VolumeError `failed-precondition` when it is not blank then; `unavailable` when it can't be read
+ */
+export async function prepareRaw(store: Store, request: Omit<FormatRequest, 'settings' | 'fsType'>): Promise<void> {
+  const { volume, device, readOnly } = request;
+  const record = volume.claim === undefined ? undefined : await currentFormat(store, volume);
+  const isNew = record?.state === 'never';
+  if (isNew) await requireBlank(volume, device);
   if (!readOnly) await request.beforeWriting();
-  if (volume.claim === undefined || readOnly) return;
-  const record = await currentFormat(store, volume);
-  if (record.state === 'never') await recordFormat(store, request, record, { state: 'formatted', fsType: RAW, uuid: '' });
+  if (isNew && !readOnly) await recordFormat(store, request, record, { state: 'formatted', fsType: RAW, uuid: '' });
+}
+
+async function requireBlank({ volumeId }: KnownVolume, device: BlockDevice): Promise<void> {
+  const probe = await probeDevice(device);
+  if (probe.kind === 'blank') return;
+  throw new VolumeError(
+    'failed-precondition',
+    `cannot use ${volumeId} (${device.path}): it is new, but found ${describeProbe(probe)}, which it has not written; ` +
+      'if nobody needs that, clear the disk by hand (wipefs, dd); else delete the volume, and keep the target out of the class',
+  );
 }
 
 async function isOurBeginning(device: BlockDevice, { state, fsType, uuid }: FormatRecord): Promise<boolean> {

@@ -6,7 +6,7 @@ import type { VolumeSettings } from '../../volumes/parameters.ts';
 import type { PublicationRecord } from '../../volumes/records.ts';
 import { crashPoint } from '../crash-points.ts';
 import { FILE_SYSTEMS } from '../format/file-systems.ts';
-import { prepareFileSystem, recordRawUse } from '../format/formatting.ts';
+import { prepareFileSystem, prepareRaw } from '../format/formatting.ts';
 import { isFsType, type FsType } from '../format/verdict.ts';
 import { attachDevice } from './attach-device.ts';
 import { blockDevice, isMountOf, type BlockDevice } from '../kernel/block-device.ts';
@@ -218,14 +218,14 @@ export class Staging {
       await withdrawFingerprint(store, volume, { nodeId, epoch });
       crashPoint('fingerprint-withdrawn');
     };
-    const request = { volume, nodeId, epoch, readOnly, beforeWriting };
+    const request = { volume, nodeId, epoch, device, readOnly, beforeWriting };
     if (staged.access.kind === 'block') {
-      await recordRawUse(store, request);
+      await prepareRaw(store, request);
       return '';
     }
     const { fsType: wanted, mountFlags } = staged.access;
     await requireNoMount(staged.stagingPath);
-    const fsType = await prepareFileSystem(store, { ...request, settings: plan.settings, device, fsType: wanted }, logger);
+    const fsType = await prepareFileSystem(store, { ...request, settings: plan.settings, fsType: wanted }, logger);
     const options = readOnly ? [...new Set(['ro', ...mountFlags])] : mountFlags;
     await mounting(volume.volumeId, async () => mountDevice(device.path, staged.stagingPath, fsType, options));
     crashPoint('stage-mounted');
