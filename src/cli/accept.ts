@@ -1,9 +1,7 @@
 import { Command } from 'commander';
 import { formatTargetAddress, type TargetAddress } from '../aoe/address.ts';
 import { acceptDisk } from '../volumes/accept-disk.ts';
-import { isVolumeError } from '../volumes/errors.ts';
-import { CommandFailure, EXIT_BUSY, EXIT_FAILED } from './exit-codes.ts';
-import { openExistingStore, storeOption } from './open-store.ts';
+import { storeOption, withExistingStore } from './open-store.ts';
 import { parseTarget } from './options.ts';
 
 interface Options {
@@ -34,18 +32,12 @@ export function acceptCommand(): Command {
     .action(run);
 }
 
-async function run({ shelf, slot }: TargetAddress, { store: place }: Options): Promise<void> {
+async function run({ shelf, slot }: TargetAddress, options: Options): Promise<void> {
   const address = formatTargetAddress(shelf, slot);
-  const store = await openExistingStore(place);
-  try {
+  await withExistingStore(options, async (store) => {
     const forgotten = await acceptDisk(store, address);
     const known =
       forgotten && `what node ${forgotten.nodeId} left there at ${new Date(forgotten.takenAtMs).toISOString()} is forgotten`;
     console.error(`${address}: ${known ?? 'nothing was known of what it holds'}; it is taken as it is when it is staged next`);
-  } catch (error) {
-    if (!isVolumeError(error)) throw error;
-    throw new CommandFailure(error.code === 'failed-precondition' ? EXIT_BUSY : EXIT_FAILED, error.message);
-  } finally {
-    await store.close();
-  }
+  });
 }

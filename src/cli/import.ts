@@ -5,8 +5,8 @@ import { ACCESS_MODES, persistentVolume, VOLUME_MODES, type StaticVolume } from 
 import { isVolumeError, VolumeError } from '../volumes/errors.ts';
 import { findImportable } from '../volumes/importable.ts';
 import { readAttributes } from '../volumes/parameters.ts';
-import { CommandFailure, EXIT_BUSY, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
-import { openExistingStore, storeOption } from './open-store.ts';
+import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
+import { storeOption, withExistingStore } from './open-store.ts';
 import { parseTarget } from './options.ts';
 
 interface Options {
@@ -71,8 +71,7 @@ export function importCommand(): Command {
 async function run({ shelf, slot }: TargetAddress, options: Options): Promise<void> {
   const address = formatTargetAddress(shelf, slot);
   const attributes = checked({ ...options.attribute, ...(options.claim ? { claim: 'yes' } : {}) }, options);
-  const store = await openExistingStore(options.store);
-  try {
+  await withExistingStore({ store: options.store }, async (store) => {
     const { target, places } = await findImportable(store, address);
     const volume = persistentVolume({
       name: options.name ?? `aoe-${address}`,
@@ -93,12 +92,7 @@ async function run({ shelf, slot }: TargetAddress, options: Options): Promise<vo
     if (attributes['claim'] !== 'yes' && target.state !== 'Static') {
       console.error(`${address}: not claimed; keep it out of the StorageClasses (shelves, slots), or import it with --claim`);
     }
-  } catch (error) {
-    if (!isVolumeError(error)) throw error;
-    throw new CommandFailure(error.code === 'failed-precondition' ? EXIT_BUSY : EXIT_FAILED, error.message);
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 /** Only what was given: what is left out gets its default whenever the volume is used. */

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { DirectoryStore } from '../embedded/directory-store.ts';
+import { isVolumeError } from '../volumes/errors.ts';
 import type { Store } from '../volumes/store.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
+import { CommandFailure, EXIT_BUSY, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
 
 const KUBERNETES = 'kubernetes';
 /** A label of DNS, as namespaces are named. */
@@ -12,6 +13,12 @@ interface StoreOptions {
   /** Left out by those who only look. */
   readonly clusterId?: string;
   readonly onProblem?: (message: string) => void;
+}
+
+/** What a command has been told of it. */
+interface StorePlace {
+  readonly store: string;
+  readonly clusterId?: string;
 }
 
 export function storeOption(): Option {
@@ -41,6 +48,25 @@ export async function openExistingStore(place: string, clusterId?: string): Prom
     throw new CommandFailure(EXIT_FAILED, `there is no store in ${place}; name that of controller and node`);
   }
   return openStore(place, clusterId === undefined ? {} : { clusterId });
+}
+
+/**
+ * Works with such a store, and closes it.
+ * @throws CommandFailure for an error of the store: busy (5) where something must be changed first, else failed (1)
+ */
+export async function withExistingStore(
+  { store: place, clusterId }: StorePlace,
+  work: (store: Store) => Promise<void>,
+): Promise<void> {
+  const store = await openExistingStore(place, clusterId);
+  try {
+    await work(store);
+  } catch (error) {
+    if (!isVolumeError(error)) throw error;
+    throw new CommandFailure(error.code === 'failed-precondition' ? EXIT_BUSY : EXIT_FAILED, error.message);
+  } finally {
+    await store.close();
+  }
 }
 
 /** Undefined for a folder; empty for the API server without a namespace. */

@@ -1,16 +1,15 @@
 import { Command, Option } from 'commander';
 import { formatTargetAddress, type TargetAddress } from '../aoe/address.ts';
 import { isClusterId } from '../volumes/claim.ts';
-import { isVolumeError } from '../volumes/errors.ts';
-import { releaseStray, type StrayWipe } from '../volumes/release-stray.ts';
-import { CommandFailure, EXIT_BUSY, EXIT_FAILED, EXIT_USAGE } from './exit-codes.ts';
-import { openExistingStore, storeOption } from './open-store.ts';
+import { releaseTarget, type ReleaseWipe } from '../volumes/release-target.ts';
+import { CommandFailure, EXIT_USAGE } from './exit-codes.ts';
+import { storeOption, withExistingStore } from './open-store.ts';
 import { parseTarget } from './options.ts';
 
 interface Options {
   readonly store: string;
   readonly clusterId: string;
-  readonly wipe?: StrayWipe;
+  readonly wipe?: ReleaseWipe;
 }
 
 const HELP = `
@@ -52,17 +51,11 @@ async function run({ shelf, slot }: TargetAddress, { store: place, clusterId, wi
     );
   }
   const address = formatTargetAddress(shelf, slot);
-  const store = await openExistingStore(place, clusterId);
-  try {
-    const claim = await releaseStray(store, clusterId, address, wipe);
+  await withExistingStore({ store: place, clusterId }, async (store) => {
+    const claim = await releaseTarget(store, clusterId, address, wipe);
     const how = wipe === undefined ? 'if its disk is blank' : `when it is wiped (${wipe})`;
     console.error(
       `${address}: a node takes claim ${claim} off the target ${how}; what comes of it stands in the target's record`,
     );
-  } catch (error) {
-    if (!isVolumeError(error)) throw error;
-    throw new CommandFailure(error.code === 'failed-precondition' ? EXIT_BUSY : EXIT_FAILED, error.message);
-  } finally {
-    await store.close();
-  }
+  });
 }

@@ -4,17 +4,17 @@ import type { WipePolicy } from './parameter-table.ts';
 import type { ClaimRecord, NodeRecord, TargetRecord } from './records.ts';
 import { change, type Store } from './store.ts';
 
-/** How a stray is wiped: undefined if its disk must be blank. */
-export type StrayWipe = Exclude<WipePolicy, 'none'> | undefined;
+/** How it is wiped: undefined if its disk must be blank. */
+export type ReleaseWipe = Exclude<WipePolicy, 'none'> | undefined;
 
 /**
  * Gives a target back that carries a claim of this cluster which no volume has: its record was lost, or restored from a time before
- * the volume; or it is claimed for a static volume that is needed no more. Only a person can know that nobody needs it. From here on it goes the way of a deleted volume: a node makes sure that the
- * claim on the target is this one, looks at the disk or wipes it, and takes the claim off.
+ * the volume; or the claim is a static volume's. Only a person can know that nobody needs it. From here on it goes the way of a
+ * deleted volume: a node makes sure that the claim on the target is this one, looks at the disk or wipes it, and takes the claim off.
  * @returns the claim
- * @throws VolumeError `not-found` when nothing is known of the target; `failed-precondition` when it is no stray, with what it is
+ * @throws VolumeError `not-found` when nothing is known of the target; `failed-precondition` when it is no such target, with what it is
  */
-export async function releaseStray(store: Store, clusterId: string, address: string, wipe: StrayWipe): Promise<string> {
+export async function releaseTarget(store: Store, clusterId: string, address: string, wipe: ReleaseWipe): Promise<string> {
   const nodes = (await store.nodes.list()).map(({ value }) => value);
   const seen = claimSeen(nodes, address, clusterId);
   let released = '';
@@ -23,15 +23,15 @@ export async function releaseStray(store: Store, clusterId: string, address: str
     const claim = record.state === 'Static' ? staticClaimOf(clusterId, address) : seen;
     if ((record.state !== 'Foreign' && record.state !== 'Static') || claim === undefined) {
       const reason = record.reason === '' ? '' : `: ${record.reason}`;
-      throw noStray(address, `it is ${record.state}${reason}`);
+      throw notReleasable(address, `it is ${record.state}${reason}`);
     }
-    if (record.publications.length > 0) throw noStray(address, 'it is published as a static volume');
+    if (record.publications.length > 0) throw notReleasable(address, 'it is published as a static volume');
     released = claim;
     return {
       ...record,
       state: 'Released',
       reason: '',
-      claim: claimOfStray(claim, record.identity.sizeBytes, wipe),
+      claim: claimOfNobody(claim, record.identity.sizeBytes, wipe),
       task: undefined,
     };
   });
@@ -50,7 +50,7 @@ function claimSeen(nodes: readonly NodeRecord[], address: string, clusterId: str
 }
 
 /** Nothing is known of the volume that it was. What was never formatted is not wiped but looked at (node/tasks/wipe-task.ts). */
-function claimOfStray(claim: string, sizeBytes: number, wipe: StrayWipe): ClaimRecord {
+function claimOfNobody(claim: string, sizeBytes: number, wipe: ReleaseWipe): ClaimRecord {
   return {
     volumeName: '',
     claim,
@@ -64,7 +64,7 @@ function claimOfStray(claim: string, sizeBytes: number, wipe: StrayWipe): ClaimR
   };
 }
 
-function noStray(address: string, why: string): VolumeError {
+function notReleasable(address: string, why: string): VolumeError {
   return new VolumeError(
     'failed-precondition',
     `cannot release ${address}: ${why}; only a target whose claim is this cluster's, and no volume's or a static one's, can be released`,
