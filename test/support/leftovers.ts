@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,8 @@ import { cgroupNames, removeCgroups } from './cluster-cgroup.ts';
 
 /**
  * What runs that were cut off have left on this machine. Their processes died with them (faults-process.ts); mounts, loop devices,
- * network namespaces and control groups stay, and what is mounted of a dead disk is in the way of every later run. Names say which process made them.
+ * network namespaces and control groups stay, and what is mounted of a dead disk is in the way of every later run. Names say which
+ * process made them.
  */
 
 const FOLDER = /^aoe-csi-(?:faults|cluster)-(\d+)-/;
@@ -17,7 +18,11 @@ const NAMESPACES = '/run/netns';
 /** In memory, as a control plane's. */
 const MEMORY = '/dev/shm';
 const LOOPS = '/sys/block';
-const DEAD_FILE = /^\/e\d+\.\d+$/;
+/** What is seen of a file in another mount namespace, or in none. */
+const UNREACHABLE_FILE = /^\/e\d+\.\d+$/;
+/** A disk that answers later is not dead, but busy, or its initiator stands still. */
+const ANSWER_S = '2';
+const IS_LATE = 124;
 /** Of processes that have been killed. */
 const [END_TRIES, END_LOOK_MS] = [50, 100];
 
@@ -55,12 +60,19 @@ function removeFolder(folder: string): void {
 
 /** Loop devices of initiators that died with their node: their FUSE file system is mounted nowhere any more, so that its root is /. */
 export function detachDeadLoops(): void {
-  detachLoops((path) => DEAD_FILE.test(path));
+  detachLoops((path, device) => UNREACHABLE_FILE.test(path) && isDead(device));
 }
 
-function detachLoops(isWanted: (backingFile: string) => boolean): void {
+/** Those of a container, or of another run's node, look the same, and live. */
+function isDead(device: string): boolean {
+  const { status } = spawnSync('timeout', [ANSWER_S, 'dd', `if=${device}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct']);
+  return status !== 0 && status !== IS_LATE;
+}
+
+function detachLoops(isWanted: (backingFile: string, device: string) => boolean): void {
   for (const name of readdirSync(LOOPS)) {
-    if (isWanted(backingFile(name))) execFileSync('losetup', ['--detach', `/dev/${name}`]);
+    const device = `/dev/${name}`;
+    if (isWanted(backingFile(name), device)) execFileSync('losetup', ['--detach', device]);
   }
 }
 
