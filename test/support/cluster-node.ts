@@ -16,13 +16,22 @@ const OUTPUT_MAX = 16 * 1024 * 1024;
 
 /**
  * The node's first process: makes the machine that it sees a node's, says so, and collects dead processes. Folders that a node
- * keeps things in are its own; the rest is the machine's.
+ * keeps things in are its own; the rest is the machine's. What a kubelet sets of a whole kernel it finds set already, in files of the
+ * node: the machine's stay as they are.
  */
 const INIT = `
 set -e
 mount --make-rshared /
 mount -t proc proc /proc
 hostname "$NODE"
+mkdir -p "$FOLDER/sysctl"
+for each in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \\
+  kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
+  setting="\${each%=*}"
+  file="$FOLDER/sysctl/$(basename "$setting")"
+  echo "\${each#*=}" >"$file"
+  mount --bind "$file" "/proc/sys/$setting"
+done
 mkdir -p /dev/etherd
 mount -t tmpfs -o mode=755 node-dev /dev/etherd
 mount -t tmpfs -o mode=755 node-run /run
