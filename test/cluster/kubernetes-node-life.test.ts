@@ -9,7 +9,7 @@ import { installRights, kubeConfigOf, NAMESPACE } from '../support/cluster-right
 import { ControllerProcess } from '../support/controller-process.ts';
 import { WRITER } from '../support/controller-service.ts';
 import { eventually } from '../support/faults-process.ts';
-import { CLUSTER_ID, withNode, type StorePlace } from '../support/node-laboratory.ts';
+import { CLUSTER_ID, withNode, type NodeLaboratory, type StorePlace } from '../support/node-laboratory.ts';
 import { LIFE_BYTES, live } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
@@ -51,10 +51,7 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
   test('is made, used and wiped through controller and node plugin as processes', async () => {
     await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
       const node = await lab.startNode();
-      const environment = { KUBECONFIG: ofController };
-      const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
-      await controller.start();
-      try {
+      await withController(lab, async (controller) => {
         const capacityRange = { requiredBytes: LIFE_BYTES / 2 };
         const created = await controller.insist('CreateVolume', { name: 'pvc-1', capacityRange, volumeCapabilities: [WRITER] });
         const { volumeId = '' } = created.volume ?? {};
@@ -72,9 +69,7 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
         await controller.insist('DeleteVolume', { volumeId });
         await eventually('the target to be free again', FREE_MS, async () => (await lab.record('e10.1')).state === 'Available');
         requireRights();
-      } finally {
-        await controller.end();
-      }
+      });
     });
   });
 
@@ -83,10 +78,7 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
     async () => {
       await withNode({ disks: { 'e10.1': LIFE_BYTES }, store }, async (lab) => {
         const node = await lab.startNode();
-        const environment = { KUBECONFIG: ofController };
-        const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
-        await controller.start();
-        try {
+        await withController(lab, async () => {
           const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), 'ext4');
           await volume.stage();
           await volume.publish();
@@ -112,13 +104,22 @@ describeIf([...CONTROL_PLANE, ...NODE_REQUIREMENTS], 'a volume on a node, with t
           expect(written.length - ofNodes.length).toBeLessThanOrEqual(Math.ceil(QUIET_MS / 5_000) + 1);
           await volume.unpublish();
           await volume.unstage();
-        } finally {
-          await controller.end();
-        }
+        });
       });
     },
     QUIET_MS + LIFE_MS,
   );
+
+  const withController = async (lab: NodeLaboratory, run: (controller: ControllerProcess) => Promise<void>): Promise<void> => {
+    const environment = { KUBECONFIG: ofController };
+    const controller = new ControllerProcess(lab.folder('controller'), { ...store, environment, clusterId: CLUSTER_ID });
+    try {
+      await controller.start();
+      await run(controller);
+    } finally {
+      await controller.end();
+    }
+  };
 
   /** Each wrote as who it is, and nothing that it did was refused. */
   const requireRights = (): void => {
