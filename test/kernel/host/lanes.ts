@@ -14,7 +14,10 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 const SECONDS_OF_OTHERS = 45;
 
-/** Shares files out among guests that run beside each other, so that all end at about the same time: the longest first. */
+/**
+ * Shares files out among guests that run beside each other, so that all end at about the same time; each runs its own in the order
+ * given.
+ */
 export function lanesOf(files: readonly string[], count: number): readonly (readonly string[])[] {
   const lanes = Array.from({ length: Math.min(count, files.length) }, () => ({ files: [] as string[], seconds: 0 }));
   for (const file of files.toSorted((a, b) => secondsOf(b) - secondsOf(a))) {
@@ -22,7 +25,7 @@ export function lanesOf(files: readonly string[], count: number): readonly (read
     shortest.files.push(file);
     shortest.seconds += secondsOf(file);
   }
-  return lanes.map((lane) => lane.files);
+  return lanes.map((lane) => lane.files.toSorted((a, b) => files.indexOf(a) - files.indexOf(b)));
 }
 
 function secondsOf(file: string): number {
