@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # First process of a kernel guest, from its initramfs: loads what it takes to see the host's files, puts a layer of memory over them
-# and goes on there with second-stage.sh. The kernel's command line says where things are on the host.
+# and goes on there with the script `stage` of the repository. The kernel's command line says where things are on the host.
 B=/bin/busybox
 $B mkdir -p /proc /sys /dev /host /layer /top
 $B mount -t proc proc /proc
@@ -18,7 +18,7 @@ done </modules/order
 
 for word in $($B cat /proc/cmdline); do
   case $word in
-    aoe_csi.*=*) eval "$(echo "${word#aoe_csi.}" | $B sed 's/=\(.*\)/="\1"/')" ;;
+    aoe_csi.*=*) export "${word#aoe_csi.}" ;;
   esac
 done
 
@@ -35,11 +35,10 @@ $B mount -t devtmpfs devtmpfs /top/dev
 $B mkdir -p "/top/usr/lib/modules/$($B uname -r)"
 $B mount --bind "/host$modules" "/top/usr/lib/modules/$($B uname -r)" || give_up 'cannot find the modules'
 # Before /tmp is covered: these may be there.
-$B cp "/host$repository/test/kernel/guest/second-stage.sh" /top/second-stage.sh || give_up 'cannot find the repository'
+$B cp "/host$repository/$stage" /top/second-stage.sh || give_up 'cannot find the repository'
 $B mount -t tmpfs tmpfs /top/run
 $B mkdir /top/run/aoe-csi-guest
 $B mount -t 9p -o $options,cache=none exchange /top/run/aoe-csi-guest || give_up 'cannot mount the folder of results'
 $B umount /proc
 $B umount /sys
-export node repository
 exec $B switch_root /top /bin/sh /second-stage.sh

@@ -6,21 +6,38 @@ import { repositoryRoot } from '../../support/repository.ts';
 import type { GuestMachine } from './guest-run.ts';
 import type { Kernel } from './kernels.ts';
 
-export const MEMORY_MIB = 4096;
 const CONSOLE_FILE = 'console.log';
 
-/** A virtual machine in software emulation: it needs neither KVM nor root. */
+export interface MachineOptions {
+  readonly kernel: Kernel;
+  readonly initramfs: string;
+  /** Shared with the guest; the console's log goes there too. */
+  readonly folder: string;
+  readonly memoryMib: number;
+  /** A script of the repository that goes on when the guest sees the host's files, by its path from the top folder. */
+  readonly secondStage: string;
+  /** What that finds in its environment; no blanks. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** More words for QEMU: disks, networks. */
+  readonly devices?: readonly string[];
+  /** Starts a command line where QEMU shall run. */
+  readonly launcher?: readonly string[];
+}
+
+/** A virtual machine in software emulation: it needs neither KVM nor, without networks, root. */
 export class Machine implements GuestMachine {
   readonly #process: ChildProcess;
   readonly #consolePath: string;
   readonly #errors: string[] = [];
 
-  /** @param folder shared with the guest; the console's log goes there too */
-  constructor(kernel: Kernel, initramfs: string, folder: string) {
-    this.#consolePath = join(folder, CONSOLE_FILE);
+  constructor(options: MachineOptions) {
+    this.#consolePath = join(options.folder, CONSOLE_FILE);
+    const qemu = ['qemu-system-x86_64', ...arguments_(options, this.#consolePath)];
     // It must not outlive this process, however that ends.
-    const words = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...arguments_(kernel, initramfs, folder, this.#consolePath)];
-    this.#process = spawn('setpriv', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const words = ['--pdeathsig', 'KILL', ...(options.launcher ?? []), ...qemu];
+    this.#process = spawn('setpriv', words, { stdio: ['pipe', 'ignore', 'pipe'] });
+    // Whoever tells something to a machine that has just ended sees that it has.
+    this.#process.stdin?.on('error', () => undefined);
     this.#process.stderr?.on('data', (bytes: Buffer) => this.#errors.push(bytes.toString()));
     this.#process.on('error', (error) => this.#errors.push(error.message));
   }
@@ -35,6 +52,21 @@ export class Machine implements GuestMachine {
     return `${said}${this.#errors.join('')}`;
   }
 
+  /** Comes in at its second serial port. */
+  tell(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
+  }
+
+  /** Nothing in it goes on until it is thawed; then its clocks have jumped. */
+  freeze(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process.kill('SIGCONT');
+  }
+
+  /** As cutting the power: what its kernel has not written yet is lost. */
   async kill(): Promise<void> {
     if (!this.running) return;
     const gone = once(this.#process, 'exit');
@@ -43,19 +75,26 @@ export class Machine implements GuestMachine {
   }
 }
 
-function arguments_(kernel: Kernel, initramfs: string, folder: string, consolePath: string): string[] {
+function arguments_(options: MachineOptions, consolePath: string): string[] {
+  const { kernel, initramfs, folder, memoryMib, devices = [] } = options;
+  const variables = {
+    modules: kernel.modules,
+    node: process.execPath,
+    repository: repositoryRoot.replace(/\/$/, ''),
+    stage: options.secondStage,
+    ...options.variables,
+  };
   const commandLine = [
     // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
     'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check',
-    `aoe_csi.modules=${kernel.modules}`,
-    `aoe_csi.node=${process.execPath}`,
-    `aoe_csi.repository=${repositoryRoot.replace(/\/$/, '')}`,
+    ...Object.entries(variables).map(([name, value]) => `aoe_csi.${name}=${value}`),
   ];
   return [
-    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', String(MEMORY_MIB)],
-    ...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${consolePath}`],
+    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', String(memoryMib)],
+    ...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${consolePath}`, '-serial', 'stdio'],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', commandLine.join(' ')],
     ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
     ...['-virtfs', `local,path=${folder},mount_tag=exchange,security_model=none`],
+    ...devices,
   ];
 }

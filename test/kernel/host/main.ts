@@ -8,9 +8,8 @@ import { parseArgs } from 'node:util';
 import { pathOf } from '../../support/repository.ts';
 import { kernelCache } from './cache.ts';
 import { provideKernel, SERIES, type Series } from './kernels.ts';
-import { MEMORY_MIB } from './machine.ts';
 import { Report } from './report.ts';
-import { runSuite } from './suite.ts';
+import { MEMORY_MIB, runSuite } from './suite.ts';
 
 /** One kernel after the other. */
 const BOTH = 'both';

@@ -11,6 +11,8 @@ import { Machine } from './machine.ts';
 import { programsFor } from './programs.ts';
 import type { Report } from './report.ts';
 
+export const MEMORY_MIB = 4096;
+const SECOND_STAGE = 'test/kernel/guest/second-stage.sh';
 /** Variables of this name reach the cases. */
 const PASSED_ON = /^AOE_CSI_(?:KERNEL|TEST)_/;
 
@@ -58,7 +60,8 @@ async function runGuest(
   const folder = mkdtempSync(join(tmpdir(), 'aoe-csi-kernel-'));
   try {
     writeFileSync(join(folder, JOB_FILE), JSON.stringify(job));
-    const machine = new Machine(kernel, provideInitramfs(kernel), folder);
+    const initramfs = provideInitramfs(kernel);
+    const machine = new Machine({ kernel, initramfs, folder, memoryMib: MEMORY_MIB, secondStage: SECOND_STAGE });
     const end = (): void => void machine.kill();
     const run = new GuestRun(machine, folder, tell);
     stop.addEventListener('abort', end);
