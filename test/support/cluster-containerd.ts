@@ -5,8 +5,20 @@ export const CONTAINERD_SOCKET = '/run/containerd.sock';
 /** What every pod has as its first container: images.ts makes it. */
 export const PAUSE_IMAGE = 'localhost/pause:1';
 
-/** containerd.toml, version 2. @param folder of the node, with cni.conflist in it */
-export function containerdConfiguration(folder: string): string {
+/** A command line that takes an image from a file, as `docker save` or buildah's docker-archive make them. */
+export function importing(image: string, socket = CONTAINERD_SOCKET): string[] {
+  return ['ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', image];
+}
+
+export interface ContainerdOptions {
+  /** With cni.conflist in it. */
+  readonly networkFolder: string;
+  /** Whether containers' chance to be ended when memory is short may be made smaller: only where there is CAP_SYS_RESOURCE. */
+  readonly mayProtect: boolean;
+}
+
+/** containerd.toml, version 2. */
+export function containerdConfiguration({ networkFolder, mayProtect }: ContainerdOptions): string {
   return `
 version = 2
 root = "/var/lib/containerd"
@@ -15,11 +27,11 @@ state = "/run/containerd"
   address = "${CONTAINERD_SOCKET}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
-  # Machines without CAP_SYS_RESOURCE could start no pod.
-  restrict_oom_score_adj = true
+  # Without CAP_SYS_RESOURCE no pod could be started.
+  restrict_oom_score_adj = ${!mayProtect}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = "${folder}"
+    conf_dir = "${networkFolder}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
 `;

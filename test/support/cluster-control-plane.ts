@@ -96,9 +96,13 @@ export class ControlPlane {
    * @returns its path
    */
   kubeConfig(name: string, by: { readonly identity: Identity } | { readonly token: string }, namespace = 'default'): string {
+    // With what it refers to, as machines that see other files take it, too.
+    const data = (file: string): string => readFileSync(file).toString('base64');
     const user =
-      'token' in by ? { token: by.token } : { 'client-certificate': by.identity.certificate, 'client-key': by.identity.key };
-    const cluster = { server: this.url, 'certificate-authority': this.certificates.authority.certificate };
+      'token' in by
+        ? { token: by.token }
+        : { 'client-certificate-data': data(by.identity.certificate), 'client-key-data': data(by.identity.key) };
+    const cluster = { server: this.url, 'certificate-authority-data': data(this.certificates.authority.certificate) };
     const path = join(this.folder, `${name}-${namespace}.kubeconfig`);
     const config = {
       apiVersion: 'v1',

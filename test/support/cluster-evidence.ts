@@ -7,9 +7,8 @@ const KINDS =
 
 /** Copies logs of all parts of a cluster, and its objects, into a folder. What can't be had is left out. */
 export async function copyLogs(cluster: Cluster, folder: string): Promise<void> {
-  for (const { name, folder: ofNode } of cluster.nodes) {
-    const log = join(ofNode, 'log');
-    if (existsSync(log)) cpSync(log, join(folder, name), { recursive: true, verbatimSymlinks: true });
+  for (const { name, logs } of cluster.nodes) {
+    if (existsSync(logs)) cpSync(logs, join(folder, name), { recursive: true, verbatimSymlinks: true });
   }
   const logs = join(cluster.folder, 'logs');
   if (existsSync(logs)) cpSync(logs, join(folder, 'control-plane'), { recursive: true });

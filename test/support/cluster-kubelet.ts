@@ -4,11 +4,11 @@ export interface KubeletFiles {
   readonly certificate: string;
   readonly key: string;
   readonly authority: string;
-  /** Under which it makes the groups of pods. */
+  /** Under which it makes the groups of pods: `/` for all of the machine. */
   readonly cgroup: string;
 }
 
-/** A KubeletConfiguration for a node that shares its machine with others. */
+/** A KubeletConfiguration. */
 export function kubeletConfiguration({ certificate, key, authority, cgroup }: KubeletFiles): object {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
@@ -19,11 +19,11 @@ export function kubeletConfiguration({ certificate, key, authority, cgroup }: Ku
     tlsCertFile: certificate,
     tlsPrivateKeyFile: key,
     cgroupDriver: 'cgroupfs',
-    cgroupRoot: `/${cgroup}`,
+    cgroupRoot: cgroup,
     failCgroupV1: false,
     failSwapOn: false,
     enforceNodeAllocatable: [],
-    // The machine's disk and memory are not the node's.
+    // A native node shares disk and memory with all else of the machine.
     evictionHard: { 'memory.available': '1Mi', 'nodefs.available': '1%', 'imagefs.available': '1%', 'nodefs.inodesFree': '1%' },
     imageGCHighThresholdPercent: 100,
     makeIPTablesUtilChains: false,

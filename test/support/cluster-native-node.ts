@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NodeCgroup } from './cluster-cgroup.ts';
-import { containerdConfiguration, CONTAINERD_SOCKET, cniConfiguration } from './cluster-containerd.ts';
+import { cniConfiguration, containerdConfiguration, CONTAINERD_SOCKET, importing } from './cluster-containerd.ts';
 import type { ControlPlane } from './cluster-control-plane.ts';
 import { kubeletConfiguration } from './cluster-kubelet.ts';
 import { inNetwork, nodeAddress } from './cluster-network.ts';
+import type { ClusterNode, NodeKind, NodeOptions } from './cluster-node.ts';
 import { kubernetesProgram } from './cluster-programs.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import type { NetworkNamespace } from './system-namespace.ts';
@@ -45,54 +46,52 @@ echo up
 while :; do sleep 3600 & wait $! || true; done
 `;
 
-export interface ClusterNodeOptions {
-  readonly number: number;
-  /** Its own, for all that it keeps. */
-  readonly folder: string;
-  readonly network: NetworkNamespace;
-}
-
 /**
- * A node: namespaces of its own for processes, mounts and the network, and in them containerd and kubelet. Its first process dies
+ * A node of namespaces: its own for processes, mounts and the network, and in them containerd and kubelet. Its first process dies
  * with the test's, and all others of the node with that one.
  */
-export class ClusterNode {
+export class NativeNode implements ClusterNode {
   readonly name: string;
-  readonly number: number;
-  readonly folder: string;
-  readonly network: NetworkNamespace;
+  readonly logs: string;
+  readonly #folder: string;
+  readonly #number: number;
+  readonly #network: NetworkNamespace;
   readonly #cgroup: NodeCgroup;
   #init: TestProcess | undefined;
   #containerd: TestProcess | undefined;
   #kubelet: TestProcess | undefined;
 
-  constructor({ number, folder, network }: ClusterNodeOptions) {
-    this.number = number;
+  constructor({ number, folder, network }: NodeOptions) {
+    this.#number = number;
     this.name = `node-${number}`;
-    this.folder = folder;
-    this.network = network;
-    this.#cgroup = new NodeCgroup(network.name);
+    this.#folder = folder;
+    this.logs = join(folder, 'log');
+    this.#network = network.join(number);
+    this.#cgroup = new NodeCgroup(this.#network.name);
   }
 
-  /** Starts the machine and containerd; images can be imported then. */
-  async boot(): Promise<void> {
-    mkdirSync(this.folder, { recursive: true });
+  async boot(images: readonly string[]): Promise<void> {
+    mkdirSync(this.#folder, { recursive: true });
     this.#cgroup.make();
     const machine = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc'];
-    const environment = ['env', `NODE=${this.name}`, `FOLDER=${this.folder}`];
-    const words = [...this.#cgroup.launcher(), ...inNetwork(this.network), ...machine, ...environment, 'bash', '-c', INIT];
-    const init = new TestProcess(this.name, words, this.folder);
+    const environment = ['env', `NODE=${this.name}`, `FOLDER=${this.#folder}`];
+    const words = [...this.#cgroup.launcher(), ...inNetwork(this.#network), ...machine, ...environment, 'bash', '-c', INIT];
+    const init = new TestProcess(this.name, words, this.#folder);
     this.#init = init;
     await eventually(`${this.name} to be up`, START_MS, () => {
       if (!init.running) throw new Error(init.report);
       return init.lines.includes('up');
     });
-    await this.startContainerd();
+    await this.#startContainerd();
+    for (const image of images) await this.run(...importing(image));
   }
 
-  async startContainerd(): Promise<void> {
-    const configuration = this.#write('containerd.toml', containerdConfiguration(this.folder));
-    this.#write('cni.conflist', cniConfiguration(this.number));
+  async #startContainerd(): Promise<void> {
+    const configuration = this.#write(
+      'containerd.toml',
+      containerdConfiguration({ networkFolder: this.#folder, mayProtect: false }),
+    );
+    this.#write('cni.conflist', cniConfiguration(this.#number));
     this.#containerd = this.#daemon('containerd', ['containerd', '--config', configuration]);
     const socket = join('/proc', String(this.#initPid), 'root', CONTAINERD_SOCKET);
     await eventually('containerd to start', START_MS, () => {
@@ -101,15 +100,14 @@ export class ClusterNode {
     });
   }
 
-  /** Starts what makes the node one of the cluster's. */
-  startKubelet(plane: ControlPlane): void {
-    const address = nodeAddress(this.number);
+  startKubelet(plane: ControlPlane): Promise<void> {
+    const address = nodeAddress(this.#number);
     const identity = plane.certificates.node(this.name, address);
     const configuration = kubeletConfiguration({
       certificate: identity.certificate,
       key: identity.key,
       authority: plane.certificates.authority.certificate,
-      cgroup: this.#cgroup.name,
+      cgroup: `/${this.#cgroup.name}`,
     });
     this.#kubelet = this.#daemon('kubelet', [
       kubernetesProgram('kubelet'),
@@ -118,26 +116,14 @@ export class ClusterNode {
       `--hostname-override=${this.name}`,
       `--node-ip=${address}`,
     ]);
+    return Promise.resolve();
   }
 
-  /** An image from a file, as `docker save` or buildah's docker-archive make them. */
-  async importImage(path: string): Promise<void> {
-    await this.runLong('ctr', '--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', 'images', 'import', path);
-  }
-
-  /** Runs a command line on the node that may take its time. @throws Error unless it succeeds */
-  async runLong(...words: readonly string[]): Promise<void> {
+  async run(...words: readonly string[]): Promise<string> {
     const [program, ...rest] = [...this.#inside, ...words];
-    await promisify(execFile)(program, rest, { maxBuffer: OUTPUT_MAX });
+    return (await promisify(execFile)(program, rest, { maxBuffer: OUTPUT_MAX })).stdout;
   }
 
-  /** Runs a command line on the node and returns what it prints. */
-  run(...words: readonly string[]): string {
-    const [program, ...rest] = [...this.#inside, ...words];
-    return execFileSync(program, rest, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  }
-
-  /** Nothing on the node runs until it is thawed, and then all goes on where it was. */
   freeze(): void {
     this.#cgroup.freeze();
   }
@@ -146,7 +132,6 @@ export class ClusterNode {
     this.#cgroup.thaw();
   }
 
-  /** Cuts the power, or shuts it down: for a machine that is thrown away it is the same. */
   async end(): Promise<void> {
     // What is frozen does not end.
     this.thaw();
@@ -167,10 +152,10 @@ export class ClusterNode {
   }
 
   #daemon(name: string, words: readonly string[]): TestProcess {
-    const log = join(this.folder, 'log', `${name}.log`);
+    const log = join(this.logs, `${name}.log`);
     const logged = ['sh', '-c', 'log=$1; shift; exec "$@" >> "$log" 2>&1', 'sh', log];
     const started = [...this.#cgroup.launcher(), ...this.#inside, ...logged, ...words];
-    return new TestProcess(`${name} of ${this.name} (${log})`, started, this.folder);
+    return new TestProcess(`${name} of ${this.name} (${log})`, started, this.#folder);
   }
 
   requireRunning(): void {
@@ -182,8 +167,11 @@ export class ClusterNode {
   }
 
   #write(name: string, text: string): string {
-    const path = join(this.folder, name);
+    const path = join(this.#folder, name);
     writeFileSync(path, text);
     return path;
   }
 }
+
+/** Nodes that start in a second and share the machine's kernel, which has no nbd. */
+export const NATIVE: NodeKind<NativeNode> = { make: (options) => new NativeNode(options), slowness: 1 };

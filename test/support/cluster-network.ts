@@ -8,9 +8,14 @@ export const SERVICE_ADDRESS = '10.96.0.1';
 /** A node's interfaces. */
 export const LAN_INTERFACE = 'eth0';
 export const SAN_INTERFACE = 'san0';
-const SAN_MTU = 9000;
-/** What a bridge with addresses of its own is called. */
-const [LAN, SAN] = ['lan', 'san'];
+const LAN_MTU = 1500;
+export const SAN_MTU = 9000;
+/** What a bridge with addresses of its own is called, and the wires to both at a guest's. */
+export const [LAN, SAN] = ['lan', 'san'];
+/** What a guest has as its interface to one of them. */
+export function tapOf(name: string): string {
+  return `tap-${name}`;
+}
 
 /** Where pods of a node have their addresses. */
 export function podNetwork(number: number): string {
@@ -47,17 +52,31 @@ export class ClusterNetwork {
 
   /** A node's host with an interface on each network. Who is on the LAN reaches pods of all nodes over the control plane's host. */
   join(number: number): NetworkNamespace {
-    const node = new NetworkNamespace(`cluster-node${number}`);
-    this.#nodes.push(node);
-    node.ip('link set lo up');
-    plug(node, LAN_INTERFACE, this.plane, `node${number}`, LAN, 1500);
-    plug(node, SAN_INTERFACE, this.san, `node${number}`, SAN, SAN_MTU);
+    const node = this.#wired(number, LAN_INTERFACE, SAN_INTERFACE);
     node.ip(`link set ${SAN_INTERFACE} addrgenmode none`);
     node.ip(`address add ${nodeAddress(number)}/24 dev ${LAN_INTERFACE}`);
     for (const name of [LAN_INTERFACE, SAN_INTERFACE]) node.ip(`link set ${name} up`);
     node.ip(`route add default via ${PLANE_ADDRESS}`);
-    this.plane.ip(`route add ${podNetwork(number)} via ${nodeAddress(number)}`);
     forward(node);
+    return node;
+  }
+
+  /** Where a machine is to be that brings its own network: a tap for each of its interfaces, as a switch between it and the wire. */
+  joinMachine(number: number): NetworkNamespace {
+    const place = this.#wired(number, LAN, SAN);
+    bridged(place, LAN, LAN_MTU);
+    bridged(place, SAN, SAN_MTU);
+    return place;
+  }
+
+  /** A namespace with a wire to each network. */
+  #wired(number: number, lan: string, san: string): NetworkNamespace {
+    const node = new NetworkNamespace(`cluster-node${number}`);
+    this.#nodes.push(node);
+    node.ip('link set lo up');
+    plug(node, lan, this.plane, `node${number}`, LAN, LAN_MTU);
+    plug(node, san, this.san, `node${number}`, SAN, SAN_MTU);
+    this.plane.ip(`route add ${podNetwork(number)} via ${nodeAddress(number)}`);
     return node;
   }
 
@@ -74,6 +93,19 @@ export function inNetwork({ name }: NetworkNamespace): string[] {
 function forward(host: NetworkNamespace): void {
   const [program, ...words] = [...inNetwork(host), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'];
   execFileSync(program, words);
+}
+
+/** Joins a tap to the wire of that name. */
+function bridged(place: NetworkNamespace, wire: string, mtu: number): void {
+  const [bridge, tap] = [`bridge-${wire}`, tapOf(wire)];
+  place.ip(`link add ${bridge} mtu ${mtu} type bridge`);
+  place.ip(`tuntap add dev ${tap} mode tap`);
+  for (const port of [wire, tap]) {
+    place.ip(`link set ${port} addrgenmode none`);
+    place.ip(`link set ${port} mtu ${mtu} master ${bridge} up`);
+  }
+  place.ip(`link set ${bridge} addrgenmode none`);
+  place.ip(`link set ${bridge} up`);
 }
 
 /** A wire from a host's interface to a port of a switch. Each end is told its MTU: a peer that is not has 1500, and big frames vanish. */

@@ -9,8 +9,9 @@ import { Helm } from './cluster-helm.ts';
 import { busyboxImage, pauseImage } from './cluster-images.ts';
 import { Kubectl, type KubernetesObject } from './cluster-kubectl.ts';
 import { ClusterManagers } from './cluster-managers.ts';
+import { NATIVE, type NativeNode } from './cluster-native-node.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
-import { ClusterNode } from './cluster-node.ts';
+import type { ClusterNode, NodeKind } from './cluster-node.ts';
 import { ClusterTargets } from './cluster-targets.ts';
 import { detachDeadLoops } from './leftovers.ts';
 import { patiently } from './patience.ts';
@@ -20,20 +21,27 @@ const READY_MS = 60_000;
 const LOOK_MS = 500;
 
 /** A Kubernetes cluster on this machine: control plane, nodes that run pods, and a storage network with targets. */
-export class Cluster {
+export class Cluster<Node extends ClusterNode = ClusterNode> {
   /** Its name says whose it is: leftovers.ts. */
   readonly folder = mkdtempSync(join(tmpdir(), `aoe-csi-cluster-${process.pid}-`));
   readonly network = new ClusterNetwork();
   readonly targets = new ClusterTargets(this.network, join(this.folder, 'disks'));
-  readonly nodes: ClusterNode[] = [];
+  readonly nodes: Node[] = [];
+  readonly #kind: NodeKind<Node>;
   #plane: ControlPlane | undefined;
   #managers: ClusterManagers | undefined;
   #kubectl: Kubectl | undefined;
   #helm: Helm | undefined;
 
+  private constructor(kind: NodeKind<Node>) {
+    this.#kind = kind;
+  }
+
   /** @param images archives that every node shall have */
-  static async start(images: readonly string[]): Promise<Cluster> {
-    const cluster = new Cluster();
+  static async start(images: readonly string[]): Promise<Cluster<NativeNode>>;
+  static async start<T extends ClusterNode>(images: readonly string[], kind: NodeKind<T>): Promise<Cluster<T>>;
+  static async start(images: readonly string[], kind: NodeKind = NATIVE): Promise<Cluster> {
+    const cluster = new Cluster(kind);
     try {
       await cluster.#start([pauseImage(), busyboxImage(), ...images]);
       return cluster;
@@ -59,7 +67,7 @@ export class Cluster {
     return this.#helm;
   }
 
-  node(name: string): ClusterNode {
+  node(name: string): Node {
     const found = this.nodes.find((each) => each.name === name);
     if (found === undefined) throw new Error(`there is no node ${name}`);
     return found;
@@ -67,7 +75,8 @@ export class Cluster {
 
   /** Looks until `look` answers something. Failures of a look are passing ones, the last of which is told when time is up. */
   readonly until = async <T>(what: string, timeoutMs: number, look: () => Promise<T | undefined | false>): Promise<T> => {
-    const endMs = Date.now() + patiently(timeoutMs);
+    const limitMs = this.patiently(timeoutMs);
+    const endMs = Date.now() + limitMs;
     let last = '';
     for (;;) {
       try {
@@ -76,10 +85,15 @@ export class Cluster {
       } catch (error) {
         last = `; ${(error as Error).message}`;
       }
-      if (Date.now() >= endMs) throw new Error(`waited ${String(patiently(timeoutMs))} ms in vain for ${what}${last}`);
+      if (Date.now() >= endMs) throw new Error(`waited ${String(limitMs)} ms in vain for ${what}${last}`);
       await sleep(LOOK_MS);
     }
   };
+
+  /** An upper bound for what takes so long with native nodes on a quiet machine. */
+  patiently(ms: number): number {
+    return patiently(ms * this.#kind.slowness);
+  }
 
   /**
    * Copies what a person wants to see after a failure.
@@ -121,7 +135,7 @@ export class Cluster {
     mkdirSync(logs);
     this.#managers = new ClusterManagers(plane, launcher, logs);
     await booting;
-    for (const node of this.nodes) node.startKubelet(plane);
+    for (const node of this.nodes) await node.startKubelet(plane);
     await this.until('the nodes to be ready', READY_MS, async () => {
       this.#managers?.requireRunning();
       for (const node of this.nodes) node.requireRunning();
@@ -131,14 +145,9 @@ export class Cluster {
   }
 
   async #boot(number: number, images: readonly string[]): Promise<void> {
-    const node = new ClusterNode({
-      number,
-      folder: join(this.folder, `node-${number}`),
-      network: this.network.join(number),
-    });
+    const node = this.#kind.make({ number, folder: join(this.folder, `node-${number}`), network: this.network });
     this.nodes.push(node);
-    await node.boot();
-    for (const image of images) await node.importImage(image);
+    await node.boot(images);
   }
 }
 

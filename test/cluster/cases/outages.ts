@@ -18,7 +18,7 @@ export function outages(given: Given): void {
     await startWriter();
     const node = await work.running('writer');
     const plugin = cluster.node(node);
-    plugin.run('sh', '-c', 'kill -9 $(pgrep -f "^[^ ]*node .* node --endpoint")');
+    await plugin.run('sh', '-c', 'kill -9 $(pgrep -f "^[^ ]*node .* node --endpoint")');
     await sleep(5_000);
     await given.driver.ready();
     await work.run('writer', `cat ${MOUNT}/clock`);
