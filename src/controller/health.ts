@@ -62,7 +62,7 @@ export class Health {
       return ailment(
         'DEGRADED',
         'ClaimMissing',
-        `node ${nodeId} sees no claim on the target: it has forgotten it, and gets it again when the volume is staged`,
+        `node ${nodeId} sees no claim on the target: it has forgotten it, and gets it again from the node that stages it`,
       );
     }
     if (owner.kind === 'ours' && owner.claim === claim) return undefined;

@@ -17,6 +17,7 @@ import { InitiatorClient } from './initiator-client.ts';
 import { bootId as readBootId } from '../system/boot-id.ts';
 import { NodeRecorder } from './node-recorder.ts';
 import { NodeService } from './node-service.ts';
+import { OwnershipKeeper } from './ownership-keeper.ts';
 import { Places } from './places.ts';
 import { Registrar } from './registrar.ts';
 import { Preflight } from './preflight/preflight.ts';
@@ -72,6 +73,7 @@ export class NodePlugin {
     const reporter = new Reporter(parts, places, logger);
     const follower = new SettingsFollower(parts, service.lock, logger);
     const agent = new TaskAgent({ ...parts, reporter }, service.lock, logger);
+    const keeper = new OwnershipKeeper({ ...parts, reporter }, service.lock, logger);
     let isReady = false;
 
     const metrics = new Registry();
@@ -92,6 +94,7 @@ export class NodePlugin {
     isReady = true;
     follower.start();
     agent.start();
+    keeper.start();
     const needsInitiator = places.dependOnInterfaces;
     const preflight = new Preflight(parts, { registrationFolder: options.registration?.folder, needsInitiator }, metrics, logger);
     // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
@@ -110,6 +113,7 @@ export class NodePlugin {
       async () => registrar?.stop(),
       async () => server.stop(),
       async () => endpoint?.stop(),
+      async () => keeper.stop(),
       async () => agent.stop(),
       () => follower.stop(),
       async () => reporter.stop(),

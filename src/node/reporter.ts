@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logging/logger.ts';
 import { isVolumeError } from '../volumes/errors.ts';
+import { followEvents } from './initiator-events.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Places } from './places.ts';
 import { Sights } from './sights.ts';
@@ -9,7 +10,6 @@ import { Sights } from './sights.ts';
 const LOOK_MS = 5_000;
 /** Events come in bursts: what happens within this time is looked at once. */
 const BURST_MS = 100;
-const RECONNECT_MS = 1_000;
 /** An initiator that restarts is back by then; if not, this node sees nothing. */
 const BLIND_MS = 30_000;
 
@@ -36,7 +36,8 @@ export class Reporter {
   /** Writes the node's record once, and goes on by itself. */
   async start(): Promise<void> {
     await this.#report();
-    this.#ended = Promise.all([this.#loop(), this.#listen()]);
+    const listening = followEvents(this.#parts.initiator, this.#stopping.signal, () => this.#wake.resolve());
+    this.#ended = Promise.all([this.#loop(), listening]);
   }
 
   async stop(): Promise<void> {
@@ -58,18 +59,6 @@ export class Reporter {
       await sleep(BURST_MS, undefined, { signal }).catch(() => undefined);
       this.#wake = Promise.withResolvers<void>();
       if (!signal.aborted) await this.#report();
-    }
-  }
-
-  async #listen(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        for await (const _event of this.#parts.initiator.events(signal)) this.#wake.resolve();
-      } catch {
-        // The looks say what is wrong with the initiator.
-      }
-      await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 

@@ -175,6 +175,11 @@ export class NodeProcess {
     await this.start();
   }
 
+  /** Nothing of it runs until it gets SIGCONT: SIGSTOP. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.signal(name);
+  }
+
   /** Kills it, and does no more. */
   kill(): void {
     this.#process?.signal('SIGKILL');

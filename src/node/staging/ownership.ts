@@ -150,6 +150,11 @@ export async function reserveForUs(initiator: InitiatorClient, address: string):
   throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
 }
 
+/** Reserves a target for this node if nobody else has: a plain "set" is refused otherwise. @returns whether it is reserved for us now */
+export async function reserveIfFree(initiator: InitiatorClient, address: string): Promise<boolean> {
+  return (await initiator.reserve(address, 'SET', 'own')).error === 0;
+}
+
 /**
  * Lets those in who read a volume together, this node among them, where a reservation of its last writer, or of the node that fenced
  * that one off, is left. Who is fenced off stays out.

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from '@jest/globals';
+import { InitiatorClient } from '../../src/node/initiator-client.ts';
+import { eventually } from '../support/faults-process.ts';
+import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
+import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
+import { NodeVolume } from '../support/node-volume.ts';
+import { patiently } from '../support/patience.ts';
+import { describeIf, testIf } from '../support/requires.ts';
+
+const MIB = 2 ** 20;
+const TEST_MS = 120_000;
+const ADDRESS = 'e10.1';
+const WRITER = 'SINGLE_NODE_WRITER';
+/** The target announces itself: nobody waits for the next look, a minute later. */
+const NOTICE_MS = 15_000;
+/** Time enough for a node to do what it must not. */
+const WRONG_MS = 5_000;
+
+interface Ownership {
+  readonly configString: string;
+  readonly macs: readonly string[];
+}
+
+/** What stands on the target, as a machine reads it that may also be somebody else's. */
+async function ownership({ initiators }: NodeLaboratory): Promise<Ownership> {
+  const client = new InitiatorClient(initiators[1].socketPath);
+  try {
+    const { text } = await client.configString(ADDRESS, 'READ');
+    const { macs } = await client.reserved(ADDRESS);
+    return { configString: text, macs };
+  } finally {
+    client.close();
+  }
+}
+
+async function becomes(lab: NodeLaboratory, expected: Ownership): Promise<void> {
+  let last = '';
+  await eventually(`the target to be owned as before; ${last} ${lab.report}`, NOTICE_MS, async () => {
+    last = JSON.stringify(await ownership(lab));
+    return last === JSON.stringify(expected);
+  });
+}
+
+/** Kills the target and starts it again: it has forgotten its config string and its reservation. */
+async function restartTarget(lab: NodeLaboratory): Promise<void> {
+  await lab.stopTarget();
+  await lab.startTarget();
+}
+
+describeIf(NODE_REQUIREMENTS, 'a target that forgets whose it is', () => {
+  testIf(
+    [],
+    'is told again by the node that has its volume',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const node = await lab.startNode();
+        const volume = new NodeVolume(lab, node, await lab.volume(ADDRESS), 'ext4');
+        await volume.stage();
+        await volume.publish();
+        volume.write('before');
+        const before = await ownership(lab);
+        expect(before.configString).toMatch(/^aoe-csi\/1;node-test;/);
+        expect(before.macs).toHaveLength(1);
+        await restartTarget(lab);
+        await becomes(lab, before);
+        volume.write('after');
+        await volume.unpublish();
+        await volume.unstage();
+        expect((await ownership(lab)).macs).toEqual([]);
+      });
+    },
+    TEST_MS,
+  );
+
+  testIf(
+    [],
+    'is not told by a node that the volume was taken from, but by the one that has it now',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const [first, second] = [await lab.startNode(), await lab.startNode({ nodeId: 'node-2' })];
+        const volumeId = await lab.volume(ADDRESS);
+        const before = new NodeVolume(lab, first, volumeId, 'ext4');
+        await before.stage();
+        await before.publish();
+        await lab.publish(ADDRESS, 2, WRITER, 'node-2');
+        const after = new NodeVolume(lab, second, volumeId, 'ext4');
+        after.epoch = 2;
+        await after.stage();
+        await after.publish();
+        const owned = await ownership(lab);
+        second.signal('SIGSTOP');
+        await restartTarget(lab);
+        await sleep(patiently(WRONG_MS));
+        expect(await ownership(lab)).toEqual({ configString: '', macs: [] });
+        second.signal('SIGCONT');
+        await becomes(lab, owned);
+        after.write('by the second');
+        await before.unpublish();
+        await before.unstage();
+        expect(await ownership(lab)).toEqual(owned);
+        await after.unpublish();
+        await after.unstage();
+      });
+    },
+    TEST_MS,
+  );
+
+  testIf(
+    [],
+    'and is somebody else’s meanwhile, stays that',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const node = await lab.startNode();
+        const volume = new NodeVolume(lab, node, await lab.volume(ADDRESS), 'ext4');
+        await volume.stage();
+        await volume.publish();
+        node.signal('SIGSTOP');
+        await restartTarget(lab);
+        const stranger = new InitiatorClient(lab.initiators[1].socketPath);
+        try {
+          await stranger.configString(ADDRESS, 'SET', 'stranger');
+          await stranger.reserve(ADDRESS, 'SET', 'own');
+        } finally {
+          stranger.close();
+        }
+        const theirs = await ownership(lab);
+        node.signal('SIGCONT');
+        await node.logged(/cannot keep e10\.1.*claimed by/);
+        expect(await ownership(lab)).toEqual(theirs);
+      });
+    },
+    TEST_MS,
+  );
+});
