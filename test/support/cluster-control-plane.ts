@@ -73,7 +73,7 @@ export class ControlPlane {
   static async start(place = loopback()): Promise<ControlPlane> {
     const plane = new ControlPlane(place);
     try {
-      plane.#startEtcd();
+      plane.startEtcd();
       await plane.startApiServer();
       return plane;
     } catch (error) {
@@ -192,6 +192,33 @@ export class ControlPlane {
     return this.#apiServer;
   }
 
+  /** With what it had kept, if it ran before. */
+  startEtcd(): void {
+    const { address, launcher } = this.#place;
+    const [client, peer] = [`http://${address}:2379`, `http://${address}:2380`];
+    this.#etcd = new TestProcess(
+      'etcd',
+      [
+        ...launcher,
+        'etcd',
+        `--data-dir=${join(this.folder, 'etcd')}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=default=${peer}`,
+        '--unsafe-no-fsync',
+        '--log-level=error',
+      ],
+      this.folder,
+    );
+  }
+
+  /** Kills it; its data stays. */
+  async endEtcd(): Promise<void> {
+    await this.#etcd?.end('SIGKILL');
+  }
+
   /** Requests to the driver's kinds that have ended so far. */
   audited(): AuditEntry[] {
     if (!existsSync(this.#auditLog)) return [];
@@ -215,27 +242,6 @@ export class ControlPlane {
 
   get #auditLog(): string {
     return join(this.folder, 'audit.log');
-  }
-
-  #startEtcd(): void {
-    const { address, launcher } = this.#place;
-    const [client, peer] = [`http://${address}:2379`, `http://${address}:2380`];
-    this.#etcd = new TestProcess(
-      'etcd',
-      [
-        ...launcher,
-        'etcd',
-        `--data-dir=${join(this.folder, 'etcd')}`,
-        `--listen-client-urls=${client}`,
-        `--advertise-client-urls=${client}`,
-        `--listen-peer-urls=${peer}`,
-        `--initial-advertise-peer-urls=${peer}`,
-        `--initial-cluster=default=${peer}`,
-        '--unsafe-no-fsync',
-        '--log-level=error',
-      ],
-      this.folder,
-    );
   }
 
   async #isReady(): Promise<boolean> {

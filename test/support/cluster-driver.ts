@@ -22,9 +22,11 @@ export interface Installation {
   readonly clusterId: string;
   readonly metricsPort: number;
   readonly storageClasses: readonly { readonly name: string; readonly [field: string]: unknown }[];
+  /** More values, in place of those that all have. */
+  readonly more?: Values;
 }
 
-const FIRST: Installation = {
+export const FIRST: Installation = {
   name: DRIVER_NAMESPACE,
   driverName: 'aoe.csi.dev',
   clusterId: 'cluster-test',

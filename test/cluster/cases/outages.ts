@@ -3,11 +3,8 @@ import { expect } from '@jest/globals';
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import { MOUNT } from '../../support/cluster-workloads.ts';
 import { clusterCase, type Given } from './given.ts';
+import { requireNoGap, startWriter } from './writer.ts';
 
-/** Writes the time over and over, durably, and says so: a gap in what it says is a write that had to wait. */
-const WRITER = `while :; do date +%s > ${MOUNT}/clock && sync ${MOUNT}/clock && date +%s; sleep 1; done`;
-const GAP_MAX_SECONDS = 20;
-const API_DOWN_MS = 30_000;
 const HEAL_MS = 120_000;
 const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
 
@@ -15,24 +12,13 @@ const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute
 export function outages(given: Given): void {
   clusterCase(given, 'a node plugin is killed, and pods write on', async () => {
     const { work, cluster } = given;
-    await startWriter();
-    const node = await work.running('writer');
+    const node = await startWriter(work);
     const plugin = cluster.node(node);
     await plugin.run('sh', '-c', 'kill -9 $(pgrep -f "^[^ ]*node .* node --endpoint")');
     await sleep(5_000);
     await given.driver.ready();
     await work.run('writer', `cat ${MOUNT}/clock`);
-    await requireNoGap();
-  });
-
-  clusterCase(given, 'the API server is away, and pods write on', async () => {
-    const { cluster } = given;
-    await startWriter();
-    await cluster.plane.apiServer.end('SIGKILL');
-    await sleep(API_DOWN_MS);
-    await cluster.plane.startApiServer();
-    await given.driver.ready();
-    await requireNoGap();
+    await requireNoGap(work);
   });
 
   clusterCase(given, 'controllers are killed while they make a volume, and one target is taken', async () => {
@@ -48,8 +34,7 @@ export function outages(given: Given): void {
 
   clusterCase(given, 'a node hangs, and its pod runs on the other one, which alone can write', async () => {
     const { work, cluster, driver } = given;
-    await startWriter();
-    const node = await work.running('writer');
+    const node = await startWriter(work);
     const other = given.otherNode(node);
     const target = await work.bound('data');
     const frozenMs = performance.now();
@@ -80,20 +65,4 @@ export function outages(given: Given): void {
     await work.running('reader');
     expect(await work.run('reader', `cat ${MOUNT}/owner`)).toBe('successor');
   });
-
-  const startWriter = async (): Promise<void> => {
-    await given.work.claim('data', { size: '100Mi' });
-    await given.work.pod('writer', { claim: 'data', script: WRITER });
-    await given.work.running('writer');
-  };
-
-  /** Also not until now. */
-  const requireNoGap = async (): Promise<void> => {
-    await sleep(3_000);
-    const times = (await given.work.logs('writer')).split('\n').filter(Boolean).map(Number);
-    const gaps = times.slice(1).map((time, index) => time - times[index]);
-    expect(times.length).toBeGreaterThan(3);
-    expect(Math.max(...gaps)).toBeLessThan(GAP_MAX_SECONDS);
-    expect(Date.now() / 1000 - (times.at(-1) ?? 0)).toBeLessThan(GAP_MAX_SECONDS);
-  };
 }
