@@ -72,8 +72,8 @@ export const PARAMETERS = {
   fencing: parameter({
     name: 'fencing',
     doc:
-      'The least that a target must be able to do to keep a node out that has lost the volume: refuse its I/O (`reserve`), not hear ' +
-      'it (`mask`), show who owns it (`claim`), or nothing.',
+      'The least that a target must be able to do to keep a node out that has lost the volume: refuse its I/O (`reserve`), show who ' +
+      'owns it (`claim`), or nothing (`none`).',
     byDefault: 'claim',
     places: DYNAMIC_AND_STATIC,
     ...oneOf(FENCING_LEVELS),

@@ -29,7 +29,7 @@ export const TARGET_STATES = [
 export type TargetState = (typeof TARGET_STATES)[number];
 
 /** What fencing a target can do, best first. */
-export const FENCING_LEVELS = ['reserve', 'mask', 'claim', 'none'] as const;
+export const FENCING_LEVELS = ['reserve', 'claim', 'none'] as const;
 export type FencingLevel = (typeof FENCING_LEVELS)[number];
 
 export const FORMAT_STATES = ['never', 'formatting', 'formatted'] as const;

@@ -88,7 +88,7 @@ describe('nextTarget() of a target that is nobody’s', () => {
 
   test('counts on no more size and fencing than all nodes see', () => {
     const identity = { ...free.identity, sizeBytes: 90 * GI };
-    expect(next(undefined, { fencing: 'mask' }, { identity }, {})).toMatchObject({ identity, fencing: 'mask' });
+    expect(next(undefined, { fencing: 'claim' }, { identity }, {})).toMatchObject({ identity, fencing: 'claim' });
   });
 
   test('takes up another disk, unless a static volume on it is published', () => {

@@ -28,7 +28,7 @@ const TEXTS: Readonly<Record<string, { good: Readonly<Record<string, string>>; b
     good: { '0%': '0%', '100%': '100%', '050%': '50%', '0': '0', '1024Mi': '1Gi', '500000000000': '500G' },
     bad: ['', '101%', '-1%', '5 %', '1.5Gi', '%'],
   },
-  fencing: { good: { reserve: 'reserve', mask: 'mask', claim: 'claim', none: 'none' }, bad: ['', 'Reserve', 'all'] },
+  fencing: { good: { reserve: 'reserve', claim: 'claim', none: 'none' }, bad: ['', 'Reserve', 'mask', 'all'] },
   wipe: { good: { headers: 'headers', discard: 'discard', zero: 'zero', none: 'none' }, bad: ['', 'yes', 'zeroes'] },
   deadSeconds: {
     good: { '0': '0', '007': '7', '31536000': '31536000' },
