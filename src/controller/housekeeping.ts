@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ALWAYS_ELECTED, type Election } from '../volumes/election.ts';
+import { FORGOTTEN } from '../volumes/inventory.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
 import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
@@ -7,7 +8,7 @@ import { fencedNodeOf } from '../volumes/task-ids.ts';
 import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { Retries } from './retries.ts';
-import { handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
+import { claimTask, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
 
 /** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
 const ROUND_MS = 10_000;
@@ -94,11 +95,12 @@ export class Housekeeping {
 
   /** The record with its task at a node that can do it; undefined when that is so already, or no node can. */
   #assigned(target: TargetRecord, live: readonly NodeRecord[]): TargetRecord | undefined {
-    const { state, claim, task } = target;
+    const { claim, task } = target;
     if (task === undefined) {
-      if ((state !== 'Released' && state !== 'Wiping') || claim === undefined) return undefined;
+      const make = missingTask(target);
+      if (make === undefined || claim === undefined) return undefined;
       const nodeId = nodeFor(target, live);
-      return nodeId === undefined ? undefined : { ...target, task: wipeTask(claim.claim, nodeId) };
+      return nodeId === undefined ? undefined : { ...target, task: make(claim.claim, nodeId) };
     }
     if (task.state === 'done' || !this.#isStuck(target.address, task, live)) return undefined;
     const nodeId = this.#successor(target, task, live);
@@ -134,4 +136,14 @@ export class Housekeeping {
         volume: volumeIdOf(target),
       });
   }
+}
+
+/**
+ * What a target without a task wants. A volume whose target has forgotten it, and which no node uses, is claimed again: else another
+ * cluster could take the target. Where a node uses it, that node sees to it (src/node/ownership-keeper.ts).
+ */
+function missingTask({ state, claim, reason, publications }: TargetRecord): typeof wipeTask | undefined {
+  if (state === 'Released' || state === 'Wiping') return wipeTask;
+  const isForgotten = state === 'Claimed' && claim?.confirmed === true && reason === FORGOTTEN;
+  return isForgotten && publications.length === 0 ? claimTask : undefined;
 }

@@ -6,7 +6,8 @@ import { claimTaskId, fenceTaskId, wipeTaskId } from '../volumes/task-ids.ts';
  * Work that the controller leaves to nodes: they see the storage network. It stands in the target's record:
  *
  * ```
- * claim   set the config string; then claim.confirmed = true and no task. Somebody else's string: Foreign, no claim, no task
+ * claim   set the config string; then claim.confirmed = true and no task. Somebody else's string: Foreign, no claim, no task; a
+ *         volume that was confirmed before stays one, and `reason` says who has its target
  * wipe    Released → Wiping → wipe, clear the config string → Available, no claim, no task
  * fence   make the target refuse the node whose publication is to go; then state `done`, and the controller clears the task
  * ```

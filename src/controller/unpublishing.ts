@@ -116,7 +116,8 @@ function withFence(
   const { task } = target;
   if (!isOn(id, target) || (task?.id === fenceTaskId(nodeId, epoch) && task.state !== 'failed')) return undefined;
   const cannot = `cannot unpublish ${formatVolumeId(id)} from node ${nodeId}, which is silent and has it staged`;
-  if (task !== undefined && task.id !== fenceTaskId(nodeId, epoch)) {
+  // A claim that is told to the target once more can wait; who takes the volume over tells it, too.
+  if (task !== undefined && task.kind !== 'claim' && task.id !== fenceTaskId(nodeId, epoch)) {
     throw new VolumeError(
       'aborted',
       `${cannot}: node ${task.nodeId} has something else to do with its target (${task.kind}); call again`,

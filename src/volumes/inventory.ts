@@ -21,6 +21,9 @@ interface Consensus {
   readonly conflict: string;
 }
 
+/** The reason of a Claimed target that carries no claim any more: software targets forget it when they restart. */
+export const FORGOTTEN = 'the target has forgotten its claim';
+
 /** All sights, by target. Texts that are no address are left out: they come from outside. */
 export function sightingsByAddress(nodes: readonly NodeRecord[]): ReadonlyMap<string, readonly Sighting[]> {
   const sightings = new Map<string, Sighting[]>([...addressesSeen(nodes)].map((address) => [address, []]));
@@ -128,7 +131,7 @@ function whyAnother(known: DiskIdentity, seen: DiskIdentity): string {
 /** What the target's config string says against its claim; it need not be there before the claim is confirmed. */
 function whyNotOurs({ claim, confirmed }: ClaimRecord, configString: string, clusterId: string): string {
   const owner = ownershipOf(configString, clusterId);
-  if (owner.kind === 'empty') return confirmed ? 'the target has forgotten its claim' : '';
+  if (owner.kind === 'empty') return confirmed ? FORGOTTEN : '';
   if (owner.kind === 'foreign') return `the target is claimed by ${owner.owner}`;
   return owner.claim === claim ? '' : `the target is claimed for another volume of this cluster (claim ${owner.claim})`;
 }

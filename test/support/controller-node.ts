@@ -161,7 +161,10 @@ export class ScriptedNode {
     }
     const wanted = formatConfigString(CLUSTER_ID, claim?.claim ?? '');
     const found = this.strings.get(address) ?? wanted;
-    if (found !== wanted) return (record) => ({ ...record, state: 'Foreign', reason: found, claim: undefined, task: undefined });
+    if (found !== wanted) {
+      if (claim?.confirmed === true) return (record) => ({ ...record, reason: found, task: undefined });
+      return (record) => ({ ...record, state: 'Foreign', reason: found, claim: undefined, task: undefined });
+    }
     this.strings.set(address, wanted);
     return (record) => ({ ...record, claim: record.claim && { ...record.claim, confirmed: true }, task: undefined });
   }

@@ -4,8 +4,9 @@ import { requireIdentity, setClaim } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
 
 /**
- * Writes a claim of ours on a target. When it turns out to be somebody else's, the record says so and the claim is off it, so that the
- * controller looks for another.
+ * Writes a claim of ours on a target, for the first time or on one that has forgotten it. When it turns out to be somebody else's, the
+ * record says so, and the claim is off it, so that the controller looks for another; unless it is a volume already, whose data may be
+ * there still.
  * @throws VolumeError why it can't be done now
  */
 export async function claimTarget(parts: TaskParts, handed: HandedTask): Promise<void> {
@@ -28,5 +29,9 @@ export async function claimTarget(parts: TaskParts, handed: HandedTask): Promise
   }
   handed.logger.warn(`${address} can't be claimed: it is claimed by ${owner}`, { target: address });
   const reason = `claimed by ${owner}`;
-  await changeTask(parts, handed, (record) => ({ ...record, state: 'Foreign', reason, claim: undefined, task: undefined }));
+  await changeTask(parts, handed, (record) =>
+    record.claim?.confirmed === true
+      ? { ...record, reason: `the target is ${reason}`, task: undefined }
+      : { ...record, state: 'Foreign', reason, claim: undefined, task: undefined },
+  );
 }

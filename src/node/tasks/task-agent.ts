@@ -113,7 +113,8 @@ export class TaskAgent {
   async #try(handed: HandedTask): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        await WORK[handed.task.kind](this.#parts, await this.#current(handed));
+        const current = await this.#current(handed);
+        if (current !== undefined) await WORK[handed.task.kind](this.#parts, current);
         return;
       } catch (error) {
         if (tries >= TRIES_MAX || !mayPass(error) || this.#stopping.signal.aborted) throw error;
@@ -123,10 +124,11 @@ export class TaskAgent {
     }
   }
 
-  /** With the progress of an earlier attempt. */
-  async #current(handed: HandedTask): Promise<HandedTask> {
+  /** With the progress of an earlier attempt; undefined when nobody wants it of this node any more. */
+  async #current(handed: HandedTask): Promise<HandedTask | undefined> {
     const record = await this.#parts.store.targets.get(handed.target.address);
     const task = record?.value.task;
-    return record !== undefined && task?.id === handed.task.id ? { ...handed, target: record.value, task } : handed;
+    const isOurs = task?.id === handed.task.id && task.nodeId === this.#parts.nodeId;
+    return record !== undefined && isOurs ? { ...handed, target: record.value, task } : undefined;
   }
 }
