@@ -7,6 +7,8 @@ import { NODE_ID } from './commands.ts';
 import type { Laboratory } from './laboratory.ts';
 import type { Orchestrator } from './orchestrator.ts';
 
+const FS_TYPE = 'ext4';
+
 /** A volume as an orchestrator sees it: one method for each call of CSI, with what one call hands to the next. */
 export class CsiVolume {
   readonly id: string;
@@ -19,7 +21,7 @@ export class CsiVolume {
   static async create(laboratory: Laboratory, orchestrator: Orchestrator, name: string, sizeBytes: number): Promise<CsiVolume> {
     const { volume } = await orchestrator.call(
       'CreateVolume',
-      { name, capacityRange: { requiredBytes: sizeBytes }, volumeCapabilities: [capabilityOf(laboratory)] },
+      { name, capacityRange: { requiredBytes: sizeBytes }, volumeCapabilities: [capabilityOf()] },
       (response) => `${response.volume?.volumeId ?? '?'} with ${megabytes(response.volume?.capacityBytes ?? 0)}`,
     );
     return new CsiVolume(laboratory, orchestrator, volume?.volumeId ?? '');
@@ -35,7 +37,7 @@ export class CsiVolume {
   async controllerPublish(): Promise<void> {
     const { publishContext } = await this.#orchestrator.call(
       'ControllerPublishVolume',
-      { volumeId: this.id, nodeId: NODE_ID, volumeCapability: capabilityOf(this.#laboratory) },
+      { volumeId: this.id, nodeId: NODE_ID, volumeCapability: capabilityOf() },
       ({ publishContext: context }) => `node ${NODE_ID} may use it, epoch ${context['epoch'] ?? '?'}`,
     );
     this.#publishContext = publishContext;
@@ -50,10 +52,10 @@ export class CsiVolume {
       {
         volumeId: this.id,
         stagingTargetPath: stagingPath,
-        volumeCapability: capabilityOf(this.#laboratory),
+        volumeCapability: capabilityOf(),
         publishContext: this.#publishContext,
       },
-      () => `${this.#laboratory.fileSystem.fsType} mounted at ${stagingPath}`,
+      () => `${FS_TYPE} mounted at ${stagingPath}`,
     );
   }
 
@@ -67,7 +69,7 @@ export class CsiVolume {
         volumeId: this.id,
         stagingTargetPath: stagingPath,
         targetPath,
-        volumeCapability: capabilityOf(this.#laboratory),
+        volumeCapability: capabilityOf(),
         publishContext: this.#publishContext,
       },
       () => `a pod sees it at ${targetPath}`,
@@ -111,7 +113,7 @@ export class CsiVolume {
     } catch (error) {
       if (!isRpcError(error) || error.code !== 'FAILED_PRECONDITION') throw error;
       this.#laboratory.narrator.say(
-        'NodeExpandVolume: FAILED_PRECONDITION, as it must: a device made by FUSE keeps its size while it is attached; the next stage does it',
+        `NodeExpandVolume: FAILED_PRECONDITION, as it must here (${error.message}); the next stage does it`,
       );
       return false;
     }
@@ -144,10 +146,10 @@ export class CsiVolume {
 }
 
 /** What the volume is for: one node writes to a file system on it. */
-function capabilityOf({ fileSystem }: Laboratory): Init<VolumeCapability> {
+function capabilityOf(): Init<VolumeCapability> {
   return {
     accessMode: { mode: 'SINGLE_NODE_WRITER' },
-    mount: { fsType: fileSystem.fsType, mountFlags: [], volumeMountGroup: '' },
+    mount: { fsType: FS_TYPE, mountFlags: [], volumeMountGroup: '' },
   };
 }
 

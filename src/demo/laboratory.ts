@@ -3,7 +3,6 @@ import type { BackendChoice } from '../initiator/attach/backend.ts';
 import { initiatorCommandLine, type TargetKind } from './commands.ts';
 import { Daemon } from './daemon.ts';
 import { shareMounts } from './mounts.ts';
-import { chooseFileSystem } from './file-system.ts';
 import type { Narrator } from './narrator.ts';
 import { buildNetwork, initiatorEnd, INTERFACE } from './network.ts';
 import type { DemoRun } from './run.ts';
@@ -37,7 +36,6 @@ export class Laboratory {
   /** Rejects when a process ends by itself, or what goes on beside the life fails; never resolves. */
   readonly broken: Promise<never>;
   readonly fail: (reason: unknown) => void;
-  readonly fileSystem = chooseFileSystem();
   readonly target: Target;
 
   /** Builds and starts everything. What it has made when it fails is found by its run. */
@@ -79,8 +77,7 @@ export class Laboratory {
 
   /** Size of the target's disk at the beginning. */
   get diskBytes(): number {
-    const wantedBytes = Math.max(this.options.sizeBytes * DISK_FACTOR, this.fileSystem.diskBytesMin);
-    return wholeBlocks(wantedBytes);
+    return wholeBlocks(this.options.sizeBytes * DISK_FACTOR);
   }
 
   /** Starts a process that stays; its end, unless it is asked for, is the end of the demo. */

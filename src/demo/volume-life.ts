@@ -53,7 +53,7 @@ export async function liveWithFileSystem(laboratory: Laboratory): Promise<Life> 
   await target.grow(largerBytes);
   await volume.controllerExpand(largerBytes);
   const isExpanded = await volume.nodeExpand(largerBytes);
-  if (isExpanded) requireLarger(laboratory, await volume.nodeGetStats(), formerBytes);
+  if (isExpanded) requireLarger(await volume.nodeGetStats(), formerBytes);
 
   await volume.nodeUnpublish();
   await volume.nodeUnstage();
@@ -63,7 +63,7 @@ export async function liveWithFileSystem(laboratory: Laboratory): Promise<Life> 
   await volume.controllerPublish();
   await volume.nodeStage();
   await volume.nodePublish();
-  requireLarger(laboratory, await volume.nodeGetStats(), formerBytes);
+  requireLarger(await volume.nodeGetStats(), formerBytes);
   const reading = new Phase();
   const damaged = await findDamaged(
     files,
@@ -89,11 +89,7 @@ export async function liveWithFileSystem(laboratory: Laboratory): Promise<Life> 
   return { writing, reading, damaged };
 }
 
-function requireLarger({ fileSystem, narrator }: Laboratory, sizeBytes: number, beforeBytes: number): void {
+function requireLarger(sizeBytes: number, beforeBytes: number): void {
   if (sizeBytes > beforeBytes) return;
-  if (fileSystem.whyFixed !== undefined) {
-    narrator.say(`the file system has not grown: ${fileSystem.whyFixed}`);
-    return;
-  }
   throw new Error(`the file system was expanded, but has ${sizeBytes} bytes where it had ${beforeBytes}`);
 }

@@ -2,10 +2,13 @@ import type { Logger } from '../logging/logger.ts';
 import { formatBytes } from '../volumes/byte-size.ts';
 import { capacityRange } from '../volumes/capacity.ts';
 import { isVolumeError, VolumeError } from '../volumes/errors.ts';
+import { parseVolumeId } from '../volumes/volume-id.ts';
 import { crashPoint } from './crash-points.ts';
+import type { FileSystem } from './format/file-system.ts';
 import { blockDevice, type BlockDevice } from './kernel/block-device.ts';
 import type { NodeParts } from './node-parts.ts';
 import { volumeAt } from './stats.ts';
+import type { StagedVolume } from './staging/staged-volume.ts';
 import { fileSystemOf } from './staging/staging.ts';
 
 const SECTOR_BYTES = 512;
@@ -30,15 +33,33 @@ export async function expandVolume(
   }
   const fileSystem = fileSystemOf(staged);
   if (staged.access.kind === 'mount' && fileSystem !== undefined && !staged.attach.readOnly) {
-    try {
-      await fileSystem.grow(device, staged.stagingPath);
-    } catch (error) {
-      throw new VolumeError('internal', `cannot expand ${volumeId}: ${(error as Error).message}`);
-    }
+    await growFileSystem(fileSystem, device, staged);
     crashPoint('expand-grown');
     logger.info(`${staged.fsType} of ${volumeId} has all of ${device.path}`, { sizeBytes: device.sizeBytes });
   }
   return wanted.requiredBytes > 0 ? wanted.requiredBytes : device.sizeBytes;
+}
+
+/**
+ * @throws VolumeError `failed-precondition` where the kernel does not let this process grow it: an orchestrator does not keep a pod from
+ * starting for that (Kubernetes: NodeExpander.expandOnPlugin), and asks again when the volume has been staged anew
+ */
+async function growFileSystem(
+  fileSystem: FileSystem,
+  device: BlockDevice,
+  { volumeId, stagingPath }: StagedVolume,
+): Promise<void> {
+  try {
+    await fileSystem.grow(device, stagingPath);
+  } catch (error) {
+    const why = fileSystem.whyNotMounted();
+    if (why === undefined) throw new VolumeError('internal', `cannot expand ${volumeId}: ${(error as Error).message}`);
+    const advice =
+      parseVolumeId(volumeId)?.claim === undefined
+        ? 'it is a static volume: grow its file system by hand while no pod uses it'
+        : 'it grows when its pods start again: stop all of them, so that it is staged anew';
+    throw new VolumeError('failed-precondition', `cannot expand ${volumeId} in use: ${why}; ${advice}`);
+  }
 }
 
 /** @throws VolumeError `out-of-range` where the target is not that large; `failed-precondition` where its device can't grow in use */

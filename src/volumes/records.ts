@@ -32,9 +32,12 @@ export type TargetState = (typeof TARGET_STATES)[number];
 export const FENCING_LEVELS = ['reserve', 'claim', 'none'] as const;
 export type FencingLevel = (typeof FENCING_LEVELS)[number];
 
-export const FORMAT_STATES = ['never', 'formatting', 'formatted'] as const;
+export const FORMAT_STATES = ['never', 'formatting', 'formatted', 'growing'] as const;
 
-/** How far a format has come. `formatting` is written before mkfs and `formatted` after it; mkfs runs only from `never`. */
+/**
+ * How far a format has come. `formatting` is written before mkfs and `formatted` after it; mkfs runs only from `never`. `growing` is
+ * written before a file system that is not mounted is made larger, and `formatted` after it (node/format/growing.ts).
+ */
 export interface FormatRecord {
   readonly state: (typeof FORMAT_STATES)[number];
   readonly fsType: string;

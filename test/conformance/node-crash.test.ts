@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import { CRASH_POINTS, CRASH_VARIABLE } from '../../src/node/crash-points.ts';
 import { eventually } from '../support/faults-process.ts';
 import { withNode } from '../support/node-laboratory.ts';
-import { FILE_SYSTEM_POINTS, live, LIFE_BYTES } from '../support/node-life.ts';
+import { FILE_SYSTEM_POINTS, GROW_POINTS, live, LIFE_BYTES } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
@@ -18,7 +18,8 @@ describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
       `goes on where it was when it dies at every crash point in one life of a volume as ${use}`,
       async () => {
         await withNode({ disks: { 'e10.1': LIFE_BYTES } }, async (lab) => {
-          const points = CRASH_POINTS.filter((point) => use !== 'block' || !FILE_SYSTEM_POINTS.includes(point));
+          const others = use === 'block' ? [...FILE_SYSTEM_POINTS, ...GROW_POINTS] : GROW_POINTS;
+          const points = CRASH_POINTS.filter((point) => !others.includes(point));
           const left = [...points];
           const next = (): Readonly<Record<string, string>> => {
             const point = left.shift();

@@ -20,6 +20,9 @@ export const FILE_SYSTEM_POINTS: readonly CrashPoint[] = [
   'expand-grown',
 ];
 
+/** Crash points that come only where a file system has to grow before it is mounted (test/conformance/node-grow.test.ts). */
+export const GROW_POINTS: readonly CrashPoint[] = ['grow-recorded', 'grow-made', 'grow-confirmed'];
+
 const ADDRESS = 'e10.1';
 
 /** What a test wants otherwise. */

@@ -9,6 +9,7 @@ const THEIRS = '99999999-2222-3333-4444-555555555555';
 const NEVER: FormatRecord = { state: 'never', fsType: '', uuid: '' };
 const BEGUN: FormatRecord = { state: 'formatting', fsType: 'ext4', uuid: OURS };
 const DONE: FormatRecord = { state: 'formatted', fsType: 'ext4', uuid: OURS };
+const GROWING: FormatRecord = { state: 'growing', fsType: 'ext4', uuid: OURS };
 const GIVEN_RAW: FormatRecord = { state: 'formatted', fsType: RAW, uuid: '' };
 
 const BLANK: Probe = { kind: 'blank' };
@@ -73,7 +74,7 @@ describe('formatVerdict()', () => {
   });
 
   test('never formats what was formatted or given out as a raw device, whatever is found', () => {
-    for (const record of [DONE, GIVEN_RAW]) {
+    for (const record of [DONE, GROWING, GIVEN_RAW]) {
       for (const probe of EVERYTHING) {
         for (const isOurBeginning of [false, true]) expect(verdict({ record, probe, isOurBeginning })).not.toMatch(/^format/);
       }
@@ -83,6 +84,14 @@ describe('formatVerdict()', () => {
   test('mounts what the user of a raw device has made on it, and refuses it when it is blank', () => {
     expect(verdict({ record: GIVEN_RAW, probe: found('xfs') })).toBe(`mount xfs ${THEIRS}`);
     expect(verdict({ record: GIVEN_RAW })).toMatch(/^refuse: .* raw device before/);
+  });
+
+  test('mounts what was growing, once it may be mended, and no other disk in its place', () => {
+    expect(verdict({ record: GROWING, probe: found('ext4', OURS) })).toBe(`mount ext4 ${OURS}`);
+    expect(verdict({ record: GROWING, probe: found('ext4', OURS), readOnly: true })).toMatch(
+      /^refuse: .* use it for writing first/,
+    );
+    for (const probe of [BLANK, DATA, AMBIGUOUS, found('ext4')]) expect(verdict({ record: GROWING, probe })).toMatch(/^refuse/);
   });
 
   test('goes on with a format that a crash has interrupted', () => {

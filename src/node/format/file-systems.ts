@@ -1,56 +1,12 @@
-import type { BlockDevice } from '../kernel/block-device.ts';
 import { findingMount } from '../kernel/mount.ts';
-import { run, runWell, type Ended, type RunOptions } from '../kernel/run.ts';
-import { VolumeError } from '../../volumes/errors.ts';
-import { eraseMark, hasMark, writeMark } from './begun-mark.ts';
+import { runWell } from '../kernel/run.ts';
+import { EXT4 } from './ext4.ts';
+import type { FileSystem } from './file-system.ts';
 import { readDevice } from './read-device.ts';
 import type { FsType } from './verdict.ts';
 
-/** What is done to a file system of one kind, each by the programs of those who make it. */
-export interface FileSystem {
-  /** What programs it takes, with the Debian package. */
-  readonly programs: readonly (readonly [program: string, debianPackage: string])[];
-  /** Makes one; what is on the device is gone. `again`: over what an earlier mkfs of ours has begun. */
-  make(device: BlockDevice, uuid: string, again: boolean, options: RunOptions): Promise<void>;
-  /** Mends, before it is mounted, what can be mended without a decision. @throws VolumeError `failed-precondition` when that is not enough */
-  check(device: BlockDevice, options: RunOptions): Promise<void>;
-  /** Makes it as large as its device. @throws ProgramError */
-  grow(device: BlockDevice, mountPoint: string): Promise<void>;
-  /** Whether a mkfs with this UUID was begun on the device and not ended. */
-  isBegun(device: BlockDevice, uuid: string): Promise<boolean>;
-}
-
 const GROW_MS = 3_600_000;
 const BLOCK_BYTES = 4096;
-
-const EXT4: FileSystem = {
-  programs: [
-    ['mkfs.ext4', 'e2fsprogs'],
-    ['e2fsck', 'e2fsprogs'],
-    ['resize2fs', 'e2fsprogs'],
-  ],
-  // The superblock comes last: a mkfs that was killed leaves inode tables and a journal, but nothing that says whose they are.
-  make: async (device, uuid, again, options) => {
-    await writeMark(device, uuid);
-    await runWell('mkfs.ext4', ['-q', '-E', 'nodiscard', '-U', uuid, ...(again ? ['-F'] : []), device.path], options);
-    await eraseMark(device);
-  },
-  check: async (device, options) => judgeE2fsck(device, await run('e2fsck', ['-p', device.path], options)),
-  grow: async (device, mountPoint) => growing(findingMount(mountPoint, () => ['resize2fs', device.path])),
-  isBegun: hasMark,
-};
-
-/** e2fsck(8): bits of its exit code. */
-const FSCK_FIXED = 1 | 2;
-
-function judgeE2fsck({ path }: BlockDevice, { code, stdout, stderr }: Ended): void {
-  if ((code & ~FSCK_FIXED) === 0) return;
-  const said = [stdout.toString('utf8'), stderr].join(' ').replaceAll(/\s+/g, ' ').trim();
-  throw new VolumeError(
-    'failed-precondition',
-    `cannot mount ${path}: its ext4 has errors that e2fsck -p does not mend (exit code ${code}): ${said}; run e2fsck on it by hand`,
-  );
-}
 
 const XFS_IN_PROGRESS = 126;
 const XFS_UUID = 32;
@@ -66,6 +22,7 @@ const XFS: FileSystem = {
   // The kernel replays the log when it mounts; xfs_repair is a person's decision.
   check: async () => Promise.resolve(),
   grow: async (_device, mountPoint) => growing(findingMount(mountPoint, (path) => ['xfs_growfs', path])),
+  whyNotMounted: () => undefined,
   // linux/fs/xfs/libxfs/xfs_format.h, struct xfs_dsb: sb_inprogress is 1 until mkfs has ended.
   isBegun: async (device, uuid) => {
     const superblock = await readDevice(device, { startBytes: 0, lengthBytes: BLOCK_BYTES });
@@ -94,6 +51,7 @@ const BTRFS: FileSystem = {
   },
   check: async () => Promise.resolve(),
   grow: async (_device, mountPoint) => growing(['btrfs', 'filesystem', 'resize', 'max', mountPoint]),
+  whyNotMounted: () => undefined,
   // btrfs-progs writes another magic number until mkfs has ended.
   isBegun: async (device, uuid) => {
     const superblock = await readDevice(device, { startBytes: BTRFS_SUPERBLOCK, lengthBytes: BLOCK_BYTES });

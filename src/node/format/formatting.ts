@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../logging/logger.ts';
 import { VolumeError } from '../../volumes/errors.ts';
 import type { VolumeSettings } from '../../volumes/parameters.ts';
 import type { FormatRecord } from '../../volumes/records.ts';
-import { change, type Store } from '../../volumes/store.ts';
+import type { Store } from '../../volumes/store.ts';
 import { crashPoint } from '../crash-points.ts';
 import { requireIdle, writtenBytes, type BlockDevice } from '../kernel/block-device.ts';
 import { findProgram } from '../../system/programs.ts';
 import type { KnownVolume } from '../staging/known-volume.ts';
-import { FILE_SYSTEMS, type FileSystem } from './file-systems.ts';
+import type { FileSystem } from './file-system.ts';
+import { FILE_SYSTEMS } from './file-systems.ts';
+import { currentFormat, recordFormat, type FormatHolder } from './format-record.ts';
+import { endGrowth, growUnmounted } from './growing.ts';
 import { describeProbe, probeDevice } from './probe.ts';
 import { formatVerdict, isFsType, RAW, type FsType } from './verdict.ts';
 
@@ -18,11 +20,7 @@ const MKFS_MS = 86_400_000;
 const FSCK_MS = 86_400_000;
 const NEVER: FormatRecord = { state: 'never', fsType: '', uuid: '' };
 
-export interface FormatRequest {
-  readonly volume: KnownVolume;
-  /** Who writes, and by which publication: checked again in the instant in which the record changes. */
-  readonly nodeId: string;
-  readonly epoch: number;
+export interface FormatRequest extends FormatHolder {
   readonly settings: VolumeSettings;
   readonly device: BlockDevice;
   /** Wanted; empty: whatever is there. */
@@ -71,11 +69,19 @@ export async function prepareFileSystem(store: Store, request: FormatRequest, lo
     await recordFormat(store, request, record, { ...record, state: 'formatted' });
     crashPoint('format-confirmed');
   }
-  if (!readOnly) {
-    const onProgress = (seconds: number) => logger.info(`checking the ${type} on ${device.path}: ${seconds} s`);
-    await FILE_SYSTEMS[type].check(device, { timeoutMs: FSCK_MS, onProgress });
-  }
+  if (!readOnly) await makeReady(store, request, type, logger);
   return type;
+}
+
+/** Mends what a crash has left, and lets the file system take all of a device that has grown if it can't do so later. */
+async function makeReady(store: Store, request: FormatRequest, type: FsType, logger: Logger): Promise<void> {
+  const { volume, device } = request;
+  const growing = { ...request, fsType: type };
+  const before = volume.claim === undefined ? NEVER : await currentFormat(store, volume);
+  const record = await endGrowth(store, growing, before, logger);
+  const onProgress = (seconds: number) => logger.info(`checking the ${type} on ${device.path}: ${seconds} s`);
+  await FILE_SYSTEMS[type].check(device, { timeoutMs: FSCK_MS, onProgress });
+  await growUnmounted(store, growing, record, logger);
 }
 
 /**
@@ -124,45 +130,6 @@ async function make(
   } catch (error) {
     throw new VolumeError('unavailable', `cannot format ${volume.volumeId}: ${(error as Error).message}`);
   }
-}
-
-/** The record at this moment: another call may have changed it since the volume was looked up. */
-async function currentFormat(store: Store, volume: KnownVolume): Promise<FormatRecord> {
-  const record = await store.targets.get(volume.address);
-  const claim = record?.value.claim;
-  if (claim?.claim !== volume.claim?.claim || claim === undefined) throw gone(volume);
-  return claim.format;
-}
-
-/**
- * Takes the format's record from the state that a decision was based on to the next; nothing about a static volume is recorded.
- * @throws VolumeError `aborted` when somebody else has changed it since; `failed-precondition` when the volume is no longer ours
- */
-async function recordFormat(
-  store: Store,
-  { volume, nodeId, epoch }: Pick<FormatRequest, 'volume' | 'nodeId' | 'epoch'>,
-  before: FormatRecord,
-  after: FormatRecord,
-): Promise<void> {
-  if (volume.claim === undefined) return;
-  await change(store.targets, volume.address, (record) => {
-    const { claim } = record;
-    if (claim?.claim !== volume.claim?.claim || claim === undefined) throw gone(volume);
-    if (!isDeepStrictEqual(claim.format, before)) {
-      throw new VolumeError('aborted', `another node works on the format of ${volume.volumeId}; call again`);
-    }
-    if (!record.publications.some((publication) => publication.nodeId === nodeId && publication.epoch === epoch)) {
-      throw new VolumeError(
-        'failed-precondition',
-        `cannot format ${volume.volumeId}: it is no longer published to node ${nodeId}`,
-      );
-    }
-    return { ...record, claim: { ...claim, format: after } };
-  });
-}
-
-function gone({ volumeId }: KnownVolume): VolumeError {
-  return new VolumeError('not-found', `cannot use ${volumeId}: it was deleted meanwhile`);
 }
 
 function requirePrograms({ programs }: FileSystem): void {

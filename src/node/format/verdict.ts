@@ -43,7 +43,10 @@ export const RAW = 'raw';
 export function formatVerdict(facts: FormatFacts): FormatVerdict {
   const { record, isStatic, probe } = facts;
   if (isStatic) return staticVerdict(facts);
-  if (record.state === 'formatted') return formattedVerdict(facts);
+  if (record.state === 'growing' && facts.readOnly) {
+    return refuse(facts, 'its file system was growing when its node died, and is no whole one; use it for writing first');
+  }
+  if (record.state === 'formatted' || record.state === 'growing') return formattedVerdict(facts);
   if (record.state === 'formatting') return formattingVerdict(facts);
   if (probe.kind === 'blank') return format(facts, undefined);
   return refuse(

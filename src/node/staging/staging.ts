@@ -248,6 +248,8 @@ export class Staging {
 
 /** The target may have grown since. A file system that can't follow is as good as before; NodeExpandVolume says why it can't. */
 async function grow(fsType: FsType, device: BlockDevice, { volumeId, stagingPath }: StagedVolume, logger: Logger): Promise<void> {
+  // What can only grow before it is mounted has done so, or has said why not.
+  if (FILE_SYSTEMS[fsType].whyNotMounted() !== undefined) return;
   await FILE_SYSTEMS[fsType].grow(device, stagingPath).catch((error: unknown) => {
     logger.warn(`the ${fsType} of ${volumeId} does not take all of ${device.path}: ${(error as Error).message}`);
   });

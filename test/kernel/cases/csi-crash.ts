@@ -5,7 +5,7 @@ import { Random } from '../../simulation/random.ts';
 import { eventually } from '../../support/faults-process.ts';
 import { leavingNoDevice } from '../../support/kernel-devices.ts';
 import { withNode, type NodeLaboratory } from '../../support/node-laboratory.ts';
-import { FILE_SYSTEM_POINTS, live, LIFE_BYTES } from '../../support/node-life.ts';
+import { FILE_SYSTEM_POINTS, GROW_POINTS, live, LIFE_BYTES } from '../../support/node-life.ts';
 import type { NodeMethod, NodeProcess } from '../../support/node-process.ts';
 import { NodeWriter } from '../../support/node-writer.ts';
 import { patiently } from '../../support/patience.ts';
@@ -105,7 +105,8 @@ if (!IS_SOAK) {
       `a node plugin goes on where it was when it dies at every crash point in one life of a volume as ${use}`,
       async ({ figure }) =>
         besideWriter(figure, async (lab, node) => {
-          const points = CRASH_POINTS.filter((point) => use === 'ext4' || !FILE_SYSTEM_POINTS.includes(point));
+          const others = use === 'block' ? [...FILE_SYSTEM_POINTS, ...GROW_POINTS] : GROW_POINTS;
+          const points = CRASH_POINTS.filter((point) => !others.includes(point));
           await dieAt(points, node, async () => live(lab, node, use, { grownBytes: GROWN_BYTES }));
         }),
       120_000,
