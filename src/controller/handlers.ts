@@ -5,7 +5,7 @@ import { capacityRange } from '../volumes/capacity.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { freeCapacity } from '../volumes/free-capacity.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
-import { readAttributes, settingsOf } from '../volumes/parameters.ts';
+import { readAttributes, settingsOf, settingsOfVolume } from '../volumes/parameters.ts';
 import { placeVolume } from '../volumes/placement.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import { segmentsThatSee } from '../volumes/topology.ts';
@@ -188,10 +188,11 @@ function knownId(volumeId: string): VolumeId {
 
 function volumeMessage(target: TargetRecord, live: readonly NodeRecord[]): Init<Volume> {
   const { address, identity, claim } = target;
+  const { interfaces } = claim === undefined ? settingsOf() : settingsOfVolume(claim);
   return {
     volumeId: volumeIdOf(target),
     capacityBytes: claim?.capacityBytes ?? identity.sizeBytes,
-    accessibleTopology: segmentsThatSee(address, live).map((segments) => ({ segments })),
+    accessibleTopology: segmentsThatSee(address, live, interfaces).map((segments) => ({ segments })),
   };
 }
 
