@@ -3,6 +3,8 @@ import { NODE_HEARTBEAT_MS } from '../volumes/liveness.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import type { NodeRecord, StagedRecord } from '../volumes/records.ts';
 import { isConflict, type Collection } from '../volumes/store.ts';
+import { parseVolumeId } from '../volumes/volume-id.ts';
+import { withRoom } from './sights-room.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
 
 /** What a node is told to be. */
@@ -19,6 +21,7 @@ export class NodeRecorder {
   #tail: Promise<unknown> = Promise.resolve();
   /** By a clock that nobody sets: else a beat would be missed for as long as a clock is set back. */
   #writtenMs = -Infinity;
+  #areAllReported = true;
 
   /** @param staged what an earlier process of this boot has staged */
   constructor(nodes: Collection<NodeRecord>, facts: NodeFacts, staged: readonly StagedVolume[]) {
@@ -34,6 +37,11 @@ export class NodeRecorder {
   /** Where this node is, as far as is known. */
   get segments(): Readonly<Record<string, string>> {
     return this.#record.segments;
+  }
+
+  /** Whether all that was seen last had room in the record. */
+  get areAllReported(): boolean {
+    return this.#areAllReported;
   }
 
   /** Says that a volume may be written from here. The store knows it for good when this resolves. */
@@ -58,9 +66,16 @@ export class NodeRecorder {
     });
   }
 
-  /** What the node sees now; also when nothing has changed, so that it is seen to live. */
+  /** What the node sees now, as far as there is room for it; also when nothing has changed, so that it is seen to live. */
   async report(view: Partial<NodeView>): Promise<void> {
-    await this.#change((record) => ({ ...record, ...view }));
+    await this.#change((record) => {
+      const { targets } = view;
+      if (targets === undefined) return { ...record, ...view };
+      const inUse = new Set(Object.keys(record.staged).map((volumeId) => parseVolumeId(volumeId)?.address ?? ''));
+      const reported = withRoom(targets, inUse);
+      this.#areAllReported = reported === targets;
+      return { ...record, ...view, targets: reported };
+    });
   }
 
   /** What is wrong with the node itself, by check. */

@@ -41,7 +41,8 @@ export class Sights {
   async look(): Promise<Omit<NodeView, 'segments'>> {
     const interfaces = (await this.#initiator.interfaces()).filter(({ state }) => state === 'up' || state === 'down');
     const targets = (await this.#initiator.targets()).filter(({ sectors, paths }) => sectors > 0 && paths.length > 0);
-    for (const name of this.#known.keys()) if (!targets.some((target) => target.name === name)) this.#known.delete(name);
+    const names = new Set(targets.map(({ name }) => name));
+    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
     await this.#ask(targets.filter((target) => this.#isDue(target)).slice(0, QUESTIONS_MAX));
     const seen = targets.filter((target) => this.#isSeen(target)).toSorted((a, b) => a.shelf - b.shelf || a.slot - b.slot);
     return {

@@ -9,6 +9,7 @@ import {
   type MachineFacts,
 } from '../../src/node/preflight/machine.ts';
 import { checkInterfaces } from '../../src/node/preflight/network.ts';
+import { checkTargets } from '../../src/node/preflight/targets.ts';
 import type { Finding } from '../../src/node/preflight/finding.ts';
 import { parseMountInfo } from '../../src/system/mountinfo.ts';
 
@@ -111,4 +112,9 @@ test('checkClock() warns of a clock that is off by more than half a minute, and 
     /^warning: this machine's clock is more than 30 s ahead of the API server's; set it/,
   );
   expect(shown(checkClock(-31_000))).toMatch(/^warning: this machine's clock is more than 30 s behind/);
+});
+
+test('checkTargets() warns where more targets are seen than have room in the record', () => {
+  expect(shown(checkTargets(true))).toBe('passed');
+  expect(shown(checkTargets(false))).toMatch(/^warning: more targets are seen than this node can report .*Let it see fewer/);
 });

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NodeRecorder } from '../../src/node/node-recorder.ts';
+import { SIGHTS_BYTES_MAX } from '../../src/node/sights-room.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { MEMORY, openStore } from '../support/store-embedded.ts';
+import { nodeRecord } from '../support/volumes-records.ts';
 
 let folder: string;
 let store: Store;
@@ -31,6 +33,26 @@ async function staged(): Promise<unknown> {
 }
 
 describe('NodeRecorder', () => {
+  test('reports of more targets than its record has room for the same ones each time, those in use first, and says so', async () => {
+    const { targets } = nodeRecord(
+      'node-1',
+      Array.from({ length: 10_000 }, (_, index) => `e${String(index)}.0`),
+    );
+    const ours = recorder('boot-1');
+    await ours.announce('e9999.0@aaaaaaaaaaaaaaaaaaaaaaaaaa', 1);
+    await ours.report({ macs: HERE, targets });
+    const found = (await store.nodes.get('node-1'))?.value.targets ?? {};
+    const seen = Object.keys(found);
+    expect(seen).toContain('e9999.0');
+    expect(seen.slice(0, -1)).toEqual(Object.keys(targets).slice(0, seen.length - 1));
+    expect(seen.length).toBeGreaterThan(6_000);
+    expect(Buffer.byteLength(JSON.stringify(found))).toBeLessThanOrEqual(SIGHTS_BYTES_MAX);
+    expect(ours.areAllReported).toBe(false);
+    const { 'e1.0': some } = targets;
+    await ours.report({ macs: HERE, targets: { 'e1.0': some } });
+    expect(ours.areAllReported).toBe(true);
+  });
+
   test('takes over the record of its machine’s former boot, once it knows its interfaces', async () => {
     const before = recorder('boot-1');
     await before.report({ macs: HERE });

@@ -1,5 +1,5 @@
 /** The checks there are, in the order in which they are told. */
-export const CHECKS = ['kernel', 'backend', 'interfaces', 'initiators', 'privileges', 'kubelet', 'clock'] as const;
+export const CHECKS = ['kernel', 'backend', 'interfaces', 'initiators', 'privileges', 'kubelet', 'clock', 'targets'] as const;
 export type Check = (typeof CHECKS)[number];
 
 /** What a check has found. */

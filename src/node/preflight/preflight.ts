@@ -10,6 +10,7 @@ import { CHECKS, type Check, type Finding } from './finding.ts';
 import { checkKubelet } from './kubelet.ts';
 import { checkBackend, checkInitiators, checkKernel, checkPrivileges } from './machine.ts';
 import { checkInterfaces } from './network.ts';
+import { checkTargets } from './targets.ts';
 
 /** While something is in the way of all volumes. */
 const AGAIN_MS = 5_000;
@@ -99,6 +100,7 @@ export class Preflight {
       privileges: checkPrivileges(machine),
       kubelet: checkKubelet(await kubeletFacts(this.#kubeletFolder)),
       clock: checkClock(serverMs === undefined ? undefined : Date.now() - serverMs),
+      targets: checkTargets(this.#parts.recorder.areAllReported),
     };
   }
 
