@@ -12,7 +12,8 @@ const RESIZER = 'github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer@v
 /** Building the first of them from nothing takes five minutes on two cores that have nothing else to do, all of them a quarter of an hour. */
 export const PROGRAMS_BUILD_MS = 3_600_000;
 
-export type KubernetesProgram = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubelet' | 'kubectl';
+const KUBERNETES_PROGRAMS = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kubectl'] as const;
+export type KubernetesProgram = (typeof KUBERNETES_PROGRAMS)[number];
 
 /** A program of Kubernetes itself. @param name a `tool` of the go.mod */
 export function kubernetesProgram(name: KubernetesProgram): string {
@@ -26,6 +27,15 @@ export function kubernetesProgram(name: KubernetesProgram): string {
     // Clients see v0.0.0-master otherwise.
     linkerFlags: Object.entries(variables).map(([variable, value]) => `-X k8s.io/component-base/version.${variable}=${value}`),
   });
+}
+
+/**
+ * Builds what a cluster is made of, before anything of it is started: nothing that runs is looked after while the Go compiler works for
+ * minutes.
+ */
+export function provideClusterPrograms(): void {
+  for (const name of KUBERNETES_PROGRAMS) kubernetesProgram(name);
+  helm();
 }
 
 export type Sidecar = 'csi-provisioner' | 'csi-attacher' | 'csi-resizer';

@@ -12,6 +12,7 @@ import { ClusterManagers } from './cluster-managers.ts';
 import { NATIVE, type NativeNode } from './cluster-native-node.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
 import type { ClusterNode, NodeKind } from './cluster-node.ts';
+import { provideClusterPrograms } from './cluster-programs.ts';
 import { ClusterTargets } from './cluster-targets.ts';
 import { detachDeadLoops } from './leftovers.ts';
 import { patiently } from './patience.ts';
@@ -41,6 +42,7 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
   static async start(images: readonly string[]): Promise<Cluster<NativeNode>>;
   static async start<T extends ClusterNode>(images: readonly string[], kind: NodeKind<T>): Promise<Cluster<T>>;
   static async start(images: readonly string[], kind: NodeKind = NATIVE): Promise<Cluster> {
+    provideClusterPrograms();
     const cluster = new Cluster(kind);
     try {
       await cluster.#start([pauseImage(), busyboxImage(), ...images]);

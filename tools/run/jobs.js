@@ -32,6 +32,9 @@ const TEST_PACKAGES = [
 /** What boots a guest and fills its first files. */
 const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'nbd-client'];
 
+/** And one with another processor, whose Debian is made here. */
+const ARM64_GUEST_PACKAGES = ['qemu-system-arm', 'mmdebstrap'];
+
 /** What a cluster is made of, beside what is built from Go modules (Go itself is not installed). */
 const CLUSTER_PACKAGES = [
   ...DEMO_PACKAGES,
@@ -62,7 +65,7 @@ const BUNDLE = node('tools/bundle.js');
 const JEST_ENVIRONMENT = { NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning' };
 
 function demoPackages(args) {
-  const target = targetOf(args) === 'vblade' ? ['vblade'] : [];
+  const target = valueOf('target', args) === 'vblade' ? ['vblade'] : [];
   // Its volume is XFS where ext4 can't grow: src/demo/file-system.ts.
   return [...DEMO_PACKAGES, ...target, ...(hasResourceCapability() ? [] : ['xfsprogs'])];
 }
@@ -110,7 +113,11 @@ export const JOBS = {
   },
 
   'test:kernel': {
-    debianPackages: () => [...TEST_PACKAGES, ...GUEST_PACKAGES],
+    debianPackages: (args) => [
+      ...TEST_PACKAGES,
+      ...GUEST_PACKAGES,
+      ...(valueOf('arch', args) === 'arm64' ? ARM64_GUEST_PACKAGES : []),
+    ],
     build: true,
     // What runs in guests is the program as it is shipped: a start takes seconds there.
     commands: (args) => [BUNDLE, node('dist/test/kernel/host/main.js', ...args)],
@@ -145,11 +152,11 @@ export const JOBS = {
   },
 };
 
-/** The value of `--target X` or `--target=X`. */
-function targetOf(args) {
-  const index = args.findIndex((argument) => argument === '--target' || argument.startsWith('--target='));
+/** The value of `--NAME X` or `--NAME=X`. */
+function valueOf(name, args) {
+  const index = args.findIndex((argument) => argument === `--${name}` || argument.startsWith(`--${name}=`));
   if (index < 0) return undefined;
-  return args[index].startsWith('--target=') ? args[index].slice('--target='.length) : args[index + 1];
+  return args[index].includes('=') ? args[index].slice(`--${name}=`.length) : args[index + 1];
 }
 
 function filesOrAll(args) {

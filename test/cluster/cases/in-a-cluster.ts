@@ -29,7 +29,7 @@ export function inACluster(
   describeIf(CLUSTER, name, () => {
     let cluster: Cluster;
     let driver: ClusterDriver;
-    let work: Workloads;
+    let work: Workloads | undefined;
     let number = 0;
 
     beforeAll(async () => {
@@ -44,7 +44,8 @@ export function inACluster(
     beforeEach(async () => {
       work = await Workloads.create(cluster, `case-${++number}`);
     }, CLEAN_MS);
-    afterEach(async () => work.remove(), CLEAN_MS);
+    // Undefined where nothing could be started: then that is what shall be read.
+    afterEach(async () => work?.remove(), CLEAN_MS);
 
     const given: Given = {
       disks: Object.keys(TARGETS),
@@ -55,6 +56,7 @@ export function inACluster(
         return driver;
       },
       get work() {
+        if (work === undefined) throw new Error('the case has no namespace yet');
         return work;
       },
       otherNode: (one) => cluster.nodes.map((node) => node.name).find((other) => other !== one) ?? '',

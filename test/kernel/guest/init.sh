@@ -34,8 +34,12 @@ $B mount -t devtmpfs devtmpfs /top/dev
 # All modules of this kernel, where modprobe looks for them.
 $B mkdir -p "/top/usr/lib/modules/$($B uname -r)"
 $B mount --bind "/host$modules" "/top/usr/lib/modules/$($B uname -r)" || give_up 'cannot find the modules'
+if [ "$put" = yes ]; then
+  $B mkdir -p "/top$repository"
+  $B mount -t 9p -o $options,cache=loose,ro repository "/top$repository" || give_up 'cannot mount the repository'
+fi
 # Before /tmp is covered: these may be there.
-$B cp "/host$repository/$stage" /top/second-stage.sh || give_up 'cannot find the repository'
+$B cp "/top$repository/$stage" /top/second-stage.sh || give_up 'cannot find the repository'
 $B mount -t tmpfs tmpfs /top/run
 $B mkdir /top/run/aoe-csi-guest
 $B mount -t 9p -o $options,cache=none exchange /top/run/aoe-csi-guest || give_up 'cannot mount the folder of results'

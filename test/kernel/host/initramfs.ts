@@ -8,13 +8,14 @@ import type { Kernel } from './kernels.ts';
 /** What it takes to see the host's files; everything else is loaded from there. */
 const MODULES = ['virtio_pci', '9p', '9pnet_virtio', 'overlay'];
 const INIT = 'test/kernel/guest/init.sh';
+/** Of this machine. */
 const BUSYBOX = '/bin/busybox';
 
 /** The first files of a guest: busybox, a few modules and init.sh. Kept beside its kernel until one of them changes. */
 export function provideInitramfs(kernel: Kernel): string {
   const content = createHash('sha256')
     .update(readFileSync(pathOf(INIT)))
-    .update(readFileSync(BUSYBOX))
+    .update(readFileSync(kernel.platform.busybox))
     .update(MODULES.join());
   const path = join(kernel.folder, `initramfs-${content.digest('hex').slice(0, 16)}.cpio`);
   if (!existsSync(path)) build(kernel, path);
@@ -26,7 +27,7 @@ function build(kernel: Kernel, path: string): void {
   try {
     const tree = join(scratch, 'tree');
     for (const folder of ['bin', 'modules']) mkdirSync(join(tree, folder), { recursive: true });
-    copyFileSync(BUSYBOX, join(tree, 'bin/busybox'));
+    copyFileSync(kernel.platform.busybox, join(tree, 'bin/busybox'));
     copyFileSync(pathOf(INIT), join(tree, 'init'));
     execFileSync('chmod', ['755', join(tree, 'init'), join(tree, 'bin/busybox')]);
     const order = modulePaths(kernel).map((module) => addModule(tree, module));

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { X64, type Platform } from './platform.ts';
 
 /** Series that the tests know. */
 export const SERIES = ['6.1', '6.12'] as const;
@@ -8,10 +9,12 @@ export type Series = (typeof SERIES)[number];
 
 /** One of Debian's kernels, unpacked. */
 export interface Kernel {
+  readonly platform: Platform;
   readonly folder: string;
   /** As `uname -r` has it. */
   readonly release: string;
   readonly image: string;
+  /** As the guest sees it. */
   readonly modules: string;
 }
 
@@ -91,7 +94,7 @@ function kernelIn(folder: string): Kernel {
   const [release] = readdirSync(join(folder, 'lib/modules'));
   const image = join(folder, 'boot', `vmlinuz-${release}`);
   if (!existsSync(image)) throw new Error(`${folder} holds no whole kernel: delete it, it will be fetched again`);
-  return { folder, release, image, modules: join(folder, 'lib/modules', release) };
+  return { platform: X64, folder, release, image, modules: join(folder, 'lib/modules', release) };
 }
 
 function run(file: string, args: readonly string[], cwd?: string): string {

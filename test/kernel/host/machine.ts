@@ -32,7 +32,7 @@ export class Machine implements GuestMachine {
 
   constructor(options: MachineOptions) {
     this.#consolePath = join(options.folder, CONSOLE_FILE);
-    const qemu = ['qemu-system-x86_64', ...arguments_(options, this.#consolePath)];
+    const qemu = [...options.kernel.platform.qemu, ...arguments_(options, this.#consolePath)];
     // It must not outlive this process, however that ends.
     const words = ['--pdeathsig', 'KILL', ...(options.launcher ?? []), ...qemu];
     this.#process = spawn('setpriv', words, { stdio: ['pipe', 'ignore', 'pipe'] });
@@ -77,23 +77,27 @@ export class Machine implements GuestMachine {
 
 function arguments_(options: MachineOptions, consolePath: string): string[] {
   const { kernel, initramfs, folder, memoryMib, devices = [] } = options;
+  const { platform } = kernel;
   const variables = {
     modules: kernel.modules,
-    node: process.execPath,
-    repository: repositoryRoot.replace(/\/$/, ''),
+    node: platform.node,
+    repository: platform.repository,
+    ...(platform.isRepositoryPutThere ? { put: 'yes' } : {}),
     stage: options.secondStage,
     ...options.variables,
   };
   const commandLine = [
-    // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
-    'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check',
+    `console=${platform.console} loglevel=5 panic=-1 oops=panic mitigations=off ${platform.kernelWords}`,
     ...Object.entries(variables).map(([name, value]) => `aoe_csi.${name}=${value}`),
   ];
   return [
-    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', String(memoryMib)],
+    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-smp', '2', '-m', String(memoryMib)],
     ...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${consolePath}`, '-serial', 'stdio'],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', commandLine.join(' ')],
-    ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
+    ...['-virtfs', `local,path=${platform.root},mount_tag=host,security_model=none,readonly=on,multidevs=remap`],
+    ...(platform.isRepositoryPutThere
+      ? ['-virtfs', `local,path=${repositoryRoot},mount_tag=repository,security_model=none,readonly=on,multidevs=remap`]
+      : []),
     ...['-virtfs', `local,path=${folder},mount_tag=exchange,security_model=none`],
     ...devices,
   ];

@@ -6,21 +6,26 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pathOf } from '../../support/repository.ts';
+import { provideArm64 } from './arm64-root.ts';
 import { kernelCache } from './cache.ts';
-import { provideKernel, SERIES, type Series } from './kernels.ts';
+import { provideKernel, SERIES, type Kernel, type Series } from './kernels.ts';
 import { Report } from './report.ts';
 import { MEMORY_MIB, runSuite } from './suite.ts';
 
 /** One kernel after the other. */
 const BOTH = 'both';
 const DEFAULT_SERIES: Series = '6.12';
+const ARCHITECTURES = ['x64', 'arm64'] as const;
+/** Debian 12's own. */
+const ARM64_SERIES: Series = '6.1';
 
 /** One for each processor, in not more than half of the memory. */
 const GUESTS = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 / (MEMORY_MIB * 2 ** 20))));
 
-const HELP = `npm run test:kernel -- [--kernel ${[...SERIES, BOTH].join('|')}] [--guests N] [PATTERN …]
+const HELP = `npm run test:kernel -- [--kernel ${[...SERIES, BOTH].join('|')}] [--arch ${ARCHITECTURES.join('|')}] [--guests N] [PATTERN …]
 
   --kernel SERIES  which of Debian's kernels (default: AOE_CSI_KERNEL, else ${DEFAULT_SERIES})
+  --arch NAME      the processor (default: x64); arm64, whose files are fetched first, has kernel ${ARM64_SERIES} only
   --guests N       guests beside each other, of 4 GiB each (default here: ${String(GUESTS)})
   PATTERN          only files of test/kernel/cases whose name holds one of these`;
 
@@ -28,6 +33,7 @@ const EXIT_USAGE = 2;
 const CASES = 'dist/test/kernel/cases';
 
 interface Order {
+  readonly arch: (typeof ARCHITECTURES)[number];
   readonly series: readonly Series[];
   readonly files: readonly string[];
   readonly guests: number;
@@ -40,12 +46,17 @@ function readOrder(args: string[]): Order | undefined {
     allowPositionals: true,
     options: {
       kernel: { type: 'string' },
+      arch: { type: 'string', default: 'x64' },
       guests: { type: 'string', default: String(GUESTS) },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return undefined;
-  const given = values.kernel ?? (process.env['AOE_CSI_KERNEL'] || DEFAULT_SERIES);
+  const arch = ARCHITECTURES.find((each) => each === values.arch);
+  if (arch === undefined) throw new Error(`--arch ${values.arch}: there are ${ARCHITECTURES.join(', ')}`);
+  const byDefault = arch === 'arm64' ? ARM64_SERIES : process.env['AOE_CSI_KERNEL'] || DEFAULT_SERIES;
+  const given = values.kernel ?? byDefault;
+  if (arch === 'arm64' && given !== ARM64_SERIES) throw new Error(`--kernel ${given}: for arm64 there is ${ARM64_SERIES} only`);
   const series = SERIES.filter((each) => given === each || given === BOTH);
   if (series.length === 0)
     throw new Error(`no kernel ${given} (--kernel, AOE_CSI_KERNEL): there are ${SERIES.join(', ')}, ${BOTH}`);
@@ -54,7 +65,7 @@ function readOrder(args: string[]): Order | undefined {
   const names = readdirSync(pathOf(CASES)).filter((name) => name.endsWith('.js'));
   const chosen = names.filter((name) => positionals.length === 0 || positionals.some((pattern) => name.includes(pattern)));
   if (chosen.length === 0) throw new Error(`no file of test/kernel/cases is named like ${positionals.join(' or ')}`);
-  return { series, files: chosen.map((name) => `${CASES}/${name}`), guests };
+  return { arch, series, files: chosen.map((name) => `${CASES}/${name}`), guests };
 }
 
 async function main(): Promise<number> {
@@ -74,7 +85,8 @@ async function main(): Promise<number> {
   const report = new Report((text) => console.log(text), process.env['CI'] === 'true');
   const cache = kernelCache();
   for (const series of order.series) {
-    const kernel = provideKernel(series, cache, (text) => console.error(text));
+    const say = (text: string): void => console.error(text);
+    const kernel: Kernel = order.arch === 'arm64' ? provideArm64(cache, say) : provideKernel(series, cache, say);
     await runSuite(kernel, order.files, order.guests, report);
   }
   console.log(report.summary());
