@@ -1,4 +1,6 @@
 import { addressKey } from '../volumes/addresses.ts';
+import { interfaceFilter } from '../volumes/interface-patterns.ts';
+import { settingsOfVolume } from '../volumes/parameters.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
 import { claimTaskId, fenceTaskId, wipeTaskId } from '../volumes/task-ids.ts';
 
@@ -38,19 +40,21 @@ export function handedTo(task: TaskRecord, nodeId: string): TaskRecord {
 }
 
 /**
- * A node that can do something with a target: one of those that see it, always the same one as long as they are the same, and
- * different ones for different targets, so that the work is spread.
+ * A node that can do something with a target: one of those that see it, through an interface that its volume may use where there is
+ * such a node, as a wipe goes through these; always the same one as long as they are the same, and different ones for different
+ * targets, so that the work is spread.
  * @param live nodes that are alive
  * @param except a node that must not do it
  */
 export function nodeFor(
-  { address }: Pick<TargetRecord, 'address'>,
+  { address, claim }: Pick<TargetRecord, 'address' | 'claim'>,
   live: readonly NodeRecord[],
   except?: string,
 ): string | undefined {
-  const ids = live
-    .filter(({ nodeId, targets }) => targets[address] !== undefined && nodeId !== except)
-    .map(({ nodeId }) => nodeId);
+  const isAllowed = interfaceFilter(claim === undefined ? [] : settingsOfVolume(claim).interfaces);
+  const seeing = live.filter(({ nodeId, targets }) => targets[address] !== undefined && nodeId !== except);
+  const reaching = seeing.filter(({ targets }) => targets[address].interfaces.some(isAllowed));
+  const ids = (reaching.length > 0 ? reaching : seeing).map(({ nodeId }) => nodeId);
   return ids.length === 0 ? undefined : ids[(addressKey(address) ?? 0) % ids.length];
 }
 
