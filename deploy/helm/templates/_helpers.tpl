@@ -82,11 +82,18 @@ capabilities:
   ports:
     - name: {{ .name }}
       containerPort: {{ .port }}
+  # A node that is short of time must not end it again and again before it has started.
+  startupProbe:
+    httpGet:
+      path: /healthz/leader-election
+      port: {{ .name }}
+    periodSeconds: 5
+    timeoutSeconds: 10
+    failureThreshold: 60
   livenessProbe:
     httpGet:
       path: /healthz/leader-election
       port: {{ .name }}
-    initialDelaySeconds: 20
     periodSeconds: 20
     timeoutSeconds: 10
   resources:
