@@ -31,12 +31,9 @@ export async function nbdObstacle(calls: NbdCalls): Promise<string | undefined> 
 }
 
 async function familyObstacle(calls: NbdCalls): Promise<string | undefined> {
-  let probe = await calls.run({ op: 'probe' });
-  let failure = '';
-  if (probe === 'missing' && !existsSync('/sys/module/nbd')) {
-    failure = await loadModule();
-    probe = await calls.run({ op: 'probe' });
-  }
+  // Before the kernel is asked: looking for its family, it would load the module by itself, and with other parameters.
+  const failure = existsSync('/sys/module/nbd') ? '' : await loadModule();
+  const probe = await calls.run({ op: 'probe' });
   switch (probe) {
     case 'usable':
       return undefined;

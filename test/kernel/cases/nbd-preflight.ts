@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { eventually } from '../../support/faults-process.ts';
 import { KernelNbd } from '../../support/kernel-nbd.ts';
 import { kernelCase } from '../guest/cases.ts';
@@ -32,6 +34,14 @@ for (const [what, launcher, said] of CASES) {
     }),
   );
 }
+
+kernelCase('the driver is loaded by an initiator that misses it, and looks for no partitions', async () =>
+  KernelNbd.use(async (host) => {
+    execFileSync('modprobe', ['--remove', 'nbd']);
+    await host.start();
+    assert.equal(readFileSync('/sys/module/nbd/parameters/max_part', 'utf8').trim(), '0');
+  }),
+);
 
 kernelCase('backend nbd in a network namespace works, or is refused with the reason', async (context) =>
   KernelNbd.use(async (host) => {
