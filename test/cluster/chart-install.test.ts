@@ -3,16 +3,52 @@ import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { Helm, REQUIRED, type Values } from '../support/cluster-helm.ts';
 import { helm, PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
 import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
+import { eventually } from '../support/faults-process.ts';
 import { textOf } from '../support/repository.ts';
 import { describeIf } from '../support/requires.ts';
 
 const DEFINITION = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aoetargets.aoe.csi.dev';
 const MERGE = 'application/merge-patch+json';
 
+const KNOWN_MS = 20_000;
+
+interface Monitor {
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly endpoints: readonly { readonly port: string }[];
+  };
+}
+
+interface Service {
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: { readonly ports: readonly { readonly name: string }[] };
+}
+
 interface Definition {
   readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
   readonly spec: { readonly names: { readonly shortNames?: readonly string[] } };
 }
+
+/** As the Prometheus operator has it, in short. */
+const SERVICE_MONITORS = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'servicemonitors.monitoring.coreos.com' },
+  spec: {
+    group: 'monitoring.coreos.com',
+    scope: 'Namespaced',
+    names: { kind: 'ServiceMonitor', plural: 'servicemonitors', singular: 'servicemonitor' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
 
 /** Releases are installed one after the other, and in the end there are several. */
 describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
@@ -88,6 +124,27 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
     await chart.uninstall(release);
     await chart.install(release, REQUIRED);
     expect(await ownerOf()).toBe('second');
+  });
+
+  test('the Prometheus operator is told of the metrics once it is there', async () => {
+    const monitors = '/apis/monitoring.coreos.com/v1/namespaces/first/servicemonitors';
+    await plane.request({
+      method: 'POST',
+      path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+      body: SERVICE_MONITORS,
+    });
+    await eventually('ServiceMonitors to be known', KNOWN_MS, async () => get(monitors).catch(() => undefined));
+    await chart.upgrade(release, { ...REQUIRED, metrics: { serviceMonitor: { labels: { release: 'prometheus' } } } });
+    const { items } = (await get(monitors)) as { items: readonly Monitor[] };
+    const { items: services } = (await get('/api/v1/namespaces/first/services')) as { items: readonly Service[] };
+    expect(items.map(({ metadata }) => metadata.name)).toEqual(['aoe-csi-controller', 'aoe-csi-node']);
+    for (const { metadata, spec } of items) {
+      expect(metadata.labels).toMatchObject({ release: 'prometheus' });
+      const wanted = Object.entries(spec.selector.matchLabels);
+      const chosen = services.filter((service) => wanted.every(([key, value]) => service.metadata.labels[key] === value));
+      expect(chosen.map((service) => service.metadata.name)).toEqual([`${metadata.name}-metrics`]);
+      expect(spec.endpoints.map(({ port }) => port)).toEqual(chosen[0].spec.ports.map(({ name }) => name));
+    }
   });
 
   test('controllers are pods of the strictest kind; nodes must be privileged', async () => {

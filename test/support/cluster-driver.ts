@@ -4,6 +4,9 @@ import type { KubernetesObject } from './cluster-kubectl.ts';
 import { SAN_INTERFACE } from './cluster-network.ts';
 
 export const DRIVER_NAMESPACE = 'aoe-csi';
+export const DRIVER_NAME = 'aoe.csi.dev';
+/** The pods of controllers. */
+export const CONTROLLERS = '--selector=app.kubernetes.io/component=controller';
 const RUN_MS = 120_000;
 /** Nodes ask targets whose they are once a minute. */
 const REACH_MS = 90_000;
@@ -13,6 +16,8 @@ export const CLASS = 'aoe';
 export const CLASS_LATE = 'aoe-late';
 export const CLASS_NOWHERE = 'aoe-nowhere';
 export const CLASS_XFS = 'aoe-xfs';
+/** A VolumeAttributesClass of it. */
+export const ATTRIBUTES = 'gives-up';
 
 /** An installation: there may be several in a cluster. */
 export interface Installation {
@@ -28,7 +33,7 @@ export interface Installation {
 
 export const FIRST: Installation = {
   name: DRIVER_NAMESPACE,
-  driverName: 'aoe.csi.dev',
+  driverName: DRIVER_NAME,
   clusterId: 'cluster-test',
   metricsPort: 9810,
   storageClasses: [
@@ -37,20 +42,25 @@ export const FIRST: Installation = {
     { name: CLASS_XFS, volumeBindingMode: 'Immediate', parameters: { 'csi.storage.k8s.io/fstype': 'xfs' } },
     { name: CLASS_NOWHERE, volumeBindingMode: 'Immediate', parameters: { interfaces: 'none*' } },
   ],
+  more: { volumeAttributesClasses: [{ name: ATTRIBUTES, parameters: { deadSeconds: '120' } }] },
 };
 
+/** Of every node here. */
+export const NODE_VALUES: Values = { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 };
+
 /** With devices by FUSE, which can't be handed over. */
-function values({ driverName, clusterId, metricsPort, storageClasses }: Installation): Values {
+function values({ driverName, clusterId, metricsPort, storageClasses, more }: Installation): Values {
   return {
     ...{ driverName, clusterId, storageClasses },
     interfaces: [SAN_INTERFACE],
     logLevel: 'debug',
     image: { pullPolicy: 'Never' },
     initiator: { attach: 'fuse' },
-    node: { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 },
+    node: NODE_VALUES,
     capacity: { pollInterval: '5s' },
     metrics: { port: metricsPort },
     test: { storageClass: storageClasses[0].name },
+    ...more,
   };
 }
 
@@ -66,8 +76,13 @@ export class ClusterDriver {
 
   /** Installs it and waits until controllers and nodes are ready, and the kubelets know it. */
   async install(): Promise<void> {
-    await this.#cluster.helm.install(this.#release, values(this.#installation));
+    await this.begin();
     await this.ready();
+  }
+
+  /** Installs it, and does not wait for what comes of it. */
+  async begin(): Promise<void> {
+    await this.#cluster.helm.install(this.#release, values(this.#installation));
   }
 
   /** Changes values of the installation, and does not wait for what comes of it. */

@@ -55,7 +55,7 @@ export class NativeNode implements ClusterNode {
   readonly logs: string;
   readonly #folder: string;
   readonly #number: number;
-  readonly #network: NetworkNamespace;
+  readonly network: NetworkNamespace;
   readonly #cgroup: NodeCgroup;
   #init: TestProcess | undefined;
   #containerd: TestProcess | undefined;
@@ -66,8 +66,8 @@ export class NativeNode implements ClusterNode {
     this.name = `node-${number}`;
     this.#folder = folder;
     this.logs = join(folder, 'log');
-    this.#network = network.join(number);
-    this.#cgroup = new NodeCgroup(this.#network.name);
+    this.network = network.join(number);
+    this.#cgroup = new NodeCgroup(this.network.name);
   }
 
   async boot(images: readonly string[]): Promise<void> {
@@ -75,7 +75,7 @@ export class NativeNode implements ClusterNode {
     this.#cgroup.make();
     const machine = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc'];
     const environment = ['env', `NODE=${this.name}`, `FOLDER=${this.#folder}`];
-    const words = [...this.#cgroup.launcher(), ...inNetwork(this.#network), ...machine, ...environment, 'bash', '-c', INIT];
+    const words = [...this.#cgroup.launcher(), ...inNetwork(this.network), ...machine, ...environment, 'bash', '-c', INIT];
     const init = new TestProcess(this.name, words, this.#folder);
     this.#init = init;
     await eventually(`${this.name} to be up`, START_MS, () => {

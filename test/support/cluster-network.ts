@@ -10,6 +10,7 @@ export const LAN_INTERFACE = 'eth0';
 export const SAN_INTERFACE = 'san0';
 const LAN_MTU = 1500;
 export const SAN_MTU = 9000;
+const TARGET_MAC = '02:a0:e0:00:00:01';
 /** What a bridge with addresses of its own is called, and the wires to both at a guest's. */
 export const [LAN, SAN] = ['lan', 'san'];
 /** What a guest has as its interface to one of them. */
@@ -31,6 +32,7 @@ export class ClusterNetwork {
   readonly plane = new NetworkNamespace('cluster-plane');
   readonly san = new NetworkNamespace('cluster-san');
   readonly #nodes: NetworkNamespace[] = [];
+  #plugged = 0;
 
   constructor() {
     this.plane.ip('link set lo up');
@@ -39,7 +41,8 @@ export class ClusterNetwork {
     this.plane.ip(`address add ${PLANE_ADDRESS}/24 dev ${LAN}`);
     this.plane.ip(`link set ${LAN} up`);
     forward(this.plane);
-    this.san.ip(`link add ${SAN} mtu ${SAN_MTU} type bridge`);
+    // Whom targets answer as: without an address of its own the switch would take another one with the next port.
+    this.san.ip(`link add ${SAN} address ${TARGET_MAC} mtu ${SAN_MTU} type bridge`);
     // Without IPv6 nothing but AoE is on the wire.
     this.san.ip(`link set ${SAN} addrgenmode none`);
     this.san.ip(`link set ${SAN} up`);
@@ -67,6 +70,21 @@ export class ClusterNetwork {
     bridged(place, LAN, LAN_MTU);
     bridged(place, SAN, SAN_MTU);
     return place;
+  }
+
+  /** One more interface of a node's host on the storage network, with the same targets. */
+  plugStorage(host: NetworkNamespace, name: string): void {
+    plug(host, name, this.san, `more${++this.#plugged}`, SAN, SAN_MTU);
+    host.ip(`link set ${name} addrgenmode none`);
+    host.ip(`link set ${name} up`);
+  }
+
+  /** A host on the storage network that is none of the cluster's: whoever else is there. Its interface is called as a node's. */
+  stranger(): NetworkNamespace {
+    const host = new NetworkNamespace('cluster-stranger');
+    this.#nodes.push(host);
+    this.plugStorage(host, SAN_INTERFACE);
+    return host;
   }
 
   /** A namespace with a wire to each network. */

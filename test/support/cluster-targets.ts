@@ -5,6 +5,11 @@ import { eventually, TestProcess } from './faults-process.ts';
 
 const START_MS = 5_000;
 
+export interface TargetOptions {
+  /** Whom it answers; everybody where this is left out. */
+  readonly macs?: readonly string[];
+}
+
 /** Debian's vblade on the storage network of a cluster, one for each disk. */
 export class ClusterTargets {
   readonly #network: ClusterNetwork;
@@ -23,10 +28,10 @@ export class ClusterTargets {
   }
 
   /** A disk of this size, served from now on. */
-  async add(name: string, sizeBytes: number): Promise<void> {
+  async add(name: string, sizeBytes: number, options: TargetOptions = {}): Promise<void> {
     writeFileSync(this.disk(name), '', { flag: 'a' });
     truncateSync(this.disk(name), sizeBytes);
-    await this.serve(name);
+    await this.serve(name, options);
   }
 
   /** Ends the target; its disk stays. */
@@ -36,9 +41,10 @@ export class ClusterTargets {
   }
 
   /** Serves a disk that is there. */
-  async serve(name: string): Promise<void> {
+  async serve(name: string, { macs = [] }: TargetOptions = {}): Promise<void> {
     const [shelf, slot] = name.slice(1).split('.');
-    const words = ['vblade', '-b', '128', shelf, slot, this.#network.targetInterface, this.disk(name)];
+    const mask = macs.length === 0 ? [] : ['-m', macs.join(',')];
+    const words = ['vblade', '-b', '128', ...mask, shelf, slot, this.#network.targetInterface, this.disk(name)];
     const process = new TestProcess(`vblade ${name}`, [...inNetwork(this.#network.san), ...words], this.#folder);
     this.#processes.set(name, process);
     // Its first line comes after the interface is open.

@@ -1,6 +1,6 @@
 import type { Cluster } from './cluster.ts';
 import { BUSYBOX_IMAGE } from './cluster-images.ts';
-import { CLASS } from './cluster-driver.ts';
+import { CLASS, DRIVER_NAME } from './cluster-driver.ts';
 import type { KubernetesObject } from './cluster-kubectl.ts';
 
 const BIND_MS = 60_000;
@@ -23,6 +23,20 @@ export interface PodOptions {
   readonly block?: boolean;
   /** Of a shell; it does nothing when this is left out. */
   readonly script?: string;
+  readonly readOnly?: boolean;
+  /** More of the mount, e.g. `subPath`. */
+  readonly mount?: object;
+  /** More of the pod's specification. */
+  readonly spec?: object;
+}
+
+/** A volume that a person enters. */
+export interface StaticOptions {
+  /** `e10.3` */
+  readonly target: string;
+  readonly size: string;
+  readonly mode: string;
+  readonly attributes: Readonly<Record<string, string>>;
 }
 
 /** Claims and pods of a test, in a namespace of its own. */
@@ -42,8 +56,13 @@ export class Workloads {
     return new Workloads(cluster, namespace);
   }
 
+  /** Makes an object of Kubernetes' own. */
+  async apply(kind: string, name: string, spec: object): Promise<void> {
+    await this.#cluster.kubectl.apply({ apiVersion: 'v1', kind, metadata: { name, namespace: this.namespace }, spec });
+  }
+
   async claim(name: string, { size, className = CLASS, mode = 'ReadWriteOnce', block = false }: ClaimOptions): Promise<void> {
-    await this.#apply('PersistentVolumeClaim', name, {
+    await this.apply('PersistentVolumeClaim', name, {
       storageClassName: className,
       accessModes: [mode],
       volumeMode: block ? 'Block' : 'Filesystem',
@@ -61,19 +80,46 @@ export class Workloads {
     return (volume.spec['csi'] as { volumeHandle: string }).volumeHandle.split('@')[0];
   }
 
-  async pod(name: string, { claim, node, block = false, script = 'true' }: PodOptions): Promise<void> {
+  /** A PersistentVolume for a target as it is, and its claim, both of this name. */
+  async static(name: string, { target, size, mode, attributes }: StaticOptions): Promise<void> {
+    const accessModes = [mode];
+    await this.#cluster.kubectl.apply({
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name },
+      spec: {
+        capacity: { storage: size },
+        accessModes,
+        persistentVolumeReclaimPolicy: 'Retain',
+        storageClassName: '',
+        claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: this.namespace, name },
+        csi: { driver: DRIVER_NAME, volumeHandle: target, volumeAttributes: attributes },
+      },
+    });
+    const resources = { requests: { storage: size } };
+    await this.apply('PersistentVolumeClaim', name, { storageClassName: '', volumeName: name, accessModes, resources });
+  }
+
+  async removeStatic(name: string): Promise<void> {
+    await this.delete('pvc', name);
+    await this.#cluster.kubectl.delete('pv', name);
+  }
+
+  async pod(name: string, options: PodOptions): Promise<void> {
+    const { claim, node, block = false, script = 'true', readOnly = false, mount = {}, spec = {} } = options;
     const place = block
       ? { volumeDevices: [{ name: 'data', devicePath: DEVICE }] }
-      : { volumeMounts: [{ name: 'data', mountPath: MOUNT }] };
+      : { volumeMounts: [{ name: 'data', mountPath: MOUNT, ...mount }] };
     // As the first process it gets signals only if it handles them. It stays when the script has ended.
     const command = ['sh', '-c', `trap 'exit 0' TERM; (${script}; sleep 1000000) & wait`];
-    await this.#apply('Pod', name, {
+    await this.apply('Pod', name, {
       ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
       restartPolicy: 'Never',
       terminationGracePeriodSeconds: 5,
       tolerations: [{ key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 600 }],
       containers: [{ name: 'main', image: BUSYBOX_IMAGE, imagePullPolicy: 'Never', command, ...place }],
-      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: claim } }],
+      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: claim, readOnly } }],
+      ...spec,
     });
   }
 
@@ -120,9 +166,5 @@ export class Workloads {
   /** Deletes all of it. */
   async remove(): Promise<void> {
     await this.#cluster.kubectl.delete('namespace', this.namespace);
-  }
-
-  async #apply(kind: string, name: string, spec: object): Promise<void> {
-    await this.#cluster.kubectl.apply({ apiVersion: 'v1', kind, metadata: { name, namespace: this.namespace }, spec });
   }
 }

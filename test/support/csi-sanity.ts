@@ -1,7 +1,7 @@
 /** csi-sanity, unmodified: the suite that Kubernetes' storage group tests CSI drivers with. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { installedGoProgram } from './csi-go.ts';
 import { parseJunit, type JunitCase } from './csi-junit.ts';
 
@@ -28,6 +28,10 @@ export interface SanityOptions {
   readonly accessType: 'mount' | 'block';
   /** Where volumes are staged and published, and where the reports stay. */
   readonly folder: string;
+  /** Where volumes are staged and published, when that is elsewhere. */
+  readonly mountFolder?: string;
+  /** Runs a command line where the sockets are, when that is elsewhere; `folder` must be there, too. */
+  readonly run?: (words: readonly string[]) => Promise<string>;
   readonly volumeSizeBytes: number;
   readonly expandedSizeBytes: number;
   /** Of the StorageClass and of the VolumeAttributesClass. */
@@ -59,7 +63,8 @@ export async function runCsiSanity(options: SanityOptions): Promise<SanityResult
   // A path of its own for each run: the suite refuses to start where something is left of another one.
   const folder = mkdtempSync(join(options.folder, `sanity-${options.accessType}-`));
   const junitPath = join(folder, 'junit.xml');
-  const { output, ended } = await run(csiSanity(), argumentsOf(options, folder, junitPath), options.timeoutMs);
+  const words = [csiSanity(), ...argumentsOf(options, folder, junitPath)];
+  const { output, ended } = await (options.run === undefined ? run(words, options.timeoutMs) : runElsewhere(words, options.run));
   writeFileSync(join(folder, 'output.txt'), output);
   const cases = parseJunit(reportAt(junitPath, `csi-sanity ${ended} without a report:\n${output}`));
   if (cases.length === 0) throw new Error(`csi-sanity ${ended} and ran no spec:\n${output}`);
@@ -70,6 +75,11 @@ export async function runCsiSanity(options: SanityOptions): Promise<SanityResult
     throw new Error(`csi-sanity ${ended}, but says of no spec that it failed:\n${output}`);
   }
   return { ...counts, cases: relevant, output, junitPath };
+}
+
+interface Ended {
+  readonly output: string;
+  readonly ended: string;
 }
 
 /** The line that the issue and the README promise. */
@@ -93,6 +103,7 @@ export function sanitySkips({ cases }: SanityResult): string[] {
 }
 
 function argumentsOf(options: SanityOptions, folder: string, junitPath: string): string[] {
+  const mounts = options.mountFolder === undefined ? folder : join(options.mountFolder, basename(folder));
   // JSON is YAML.
   const written = (name: string, value: object): string => {
     const path = join(folder, name);
@@ -102,8 +113,8 @@ function argumentsOf(options: SanityOptions, folder: string, junitPath: string):
   return [
     `-csi.endpoint=unix://${options.nodeSocket}`,
     `-csi.controllerendpoint=unix://${options.controllerSocket}`,
-    `-csi.mountdir=${join(folder, 'mount')}`,
-    `-csi.stagingdir=${join(folder, 'staging')}`,
+    `-csi.mountdir=${mounts}-mount`,
+    `-csi.stagingdir=${mounts}-staging`,
     `-csi.testvolumesize=${options.volumeSizeBytes}`,
     `-csi.testvolumeexpandsize=${options.expandedSizeBytes}`,
     `-csi.testvolumeaccesstype=${options.accessType}`,
@@ -119,8 +130,15 @@ function argumentsOf(options: SanityOptions, folder: string, junitPath: string):
   ];
 }
 
+/** The program's own time limit has to do. */
+async function runElsewhere(words: readonly string[], launch: (words: readonly string[]) => Promise<string>): Promise<Ended> {
+  const script = '"$@" 2>&1; code=$?; echo; echo "ended with $code"';
+  const lines = (await launch(['sh', '-c', script, 'sh', ...words])).trimEnd().split('\n');
+  return { output: lines.slice(0, -1).join('\n'), ended: lines.at(-1) ?? '' };
+}
+
 /** How the program ended, and what it said. Past its own time limit it gets a moment to write its report, then is killed. */
-async function run(program: string, args: readonly string[], timeoutMs: number): Promise<{ output: string; ended: string }> {
+async function run([program, ...args]: readonly string[], timeoutMs: number): Promise<Ended> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs + 10_000, killSignal: 'SIGKILL' });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { ClusterDriver, type Installation } from '../../support/cluster-driver.ts';
 import { driverImages } from '../../support/cluster-driver-images.ts';
+import type { NativeNode } from '../../support/cluster-native-node.ts';
 import { PROGRAMS_BUILD_MS } from '../../support/cluster-programs.ts';
 import { CLUSTER } from '../../support/cluster-requirements.ts';
 import { Workloads } from '../../support/cluster-workloads.ts';
@@ -17,7 +18,7 @@ export interface ClusterOptions {
   /** Undefined for the one that everyday has. */
   readonly installation?: Installation;
   /** What is done between the start of the cluster and the installation of the driver. */
-  readonly prepare?: (cluster: Cluster) => void;
+  readonly prepare?: (cluster: Cluster<NativeNode>) => void;
 }
 
 /** A cluster with the driver in it, which cases share one after the other. */
@@ -27,7 +28,7 @@ export function inACluster(
   cases: readonly ((given: Given) => void)[],
 ): void {
   describeIf(CLUSTER, name, () => {
-    let cluster: Cluster;
+    let cluster: Cluster<NativeNode>;
     let driver: ClusterDriver;
     let work: Workloads | undefined;
     let number = 0;

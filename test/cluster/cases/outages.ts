@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
-import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
+import { CONTROLLERS, DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import { MOUNT } from '../../support/cluster-workloads.ts';
 import { clusterCase, type Given } from './given.ts';
 import { requireNoGap, startWriter } from './writer.ts';
@@ -24,7 +24,7 @@ export function outages(given: Given): void {
   clusterCase(given, 'controllers are killed while they make a volume, and one target is taken', async () => {
     const { work, cluster, driver } = given;
     await work.claim('hard', { size: '100Mi' });
-    const controllers = ['--selector=app.kubernetes.io/component=controller', `--namespace=${DRIVER_NAMESPACE}`];
+    const controllers = [CONTROLLERS, `--namespace=${DRIVER_NAMESPACE}`];
     await cluster.kubectl.run('delete', 'pods', ...controllers, '--force', '--grace-period=0', '--wait=false');
     await work.bound('hard');
     const targets = await driver.list('aoetargets');

@@ -12,6 +12,19 @@ const SECOND: Installation = {
   storageClasses: [{ name: CLASS, volumeBindingMode: 'Immediate' }],
 };
 
+/** As the chart has it by default: NET_RAW, IPC_LOCK, SYS_MODULE, SYS_ADMIN (capabilities(7)). */
+const CAPABILITIES = (1 << 13) | (1 << 14) | (1 << 16) | (1 << 21);
+/** Where a container may have no devices of its node there are no volumes, but everything before that works. */
+const LISTED: Installation = {
+  name: 'listed',
+  driverName: 'listed.csi.dev',
+  clusterId: 'cluster-listed',
+  metricsPort: 9920,
+  storageClasses: [{ name: 'listed', volumeBindingMode: 'Immediate' }],
+  more: { initiator: { privileged: false, attach: 'nbd-socket' } },
+};
+const SEEN_MS = 90_000;
+
 /** Two installations on one storage network, as two clusters would be. */
 export function releases(given: Given): void {
   clusterCase(given, 'a second release works beside the first, and neither takes what the other has claimed', async () => {
@@ -37,5 +50,29 @@ export function releases(given: Given): void {
     await second.free(otherTarget);
     await second.uninstall();
     await driver.free(otherTarget);
+  });
+
+  clusterCase(given, 'an initiator that has a list of capabilities, and nothing else, sees the targets', async () => {
+    const { cluster } = given;
+    const listed = new ClusterDriver(cluster, LISTED);
+    await listed.begin();
+    await cluster.until('its nodes to see all targets', SEEN_MS, async () => {
+      const nodes = await listed.list('aoenodes');
+      const seen = nodes.map(({ spec }) => Object.keys(spec['targets'] as object));
+      return seen.length === cluster.nodes.length && seen.every((names) => given.disks.every((disk) => names.includes(disk)));
+    });
+    const [{ metadata }] = await listed.list('pods', '--selector=app.kubernetes.io/component=node');
+    const words = [
+      'exec',
+      metadata.name,
+      `--namespace=${LISTED.name}`,
+      '--container=initiator',
+      '--',
+      'grep',
+      'CapEff',
+      '/proc/1/status',
+    ];
+    expect(Number.parseInt((await cluster.kubectl.run(...words)).split(/\s+/)[1], 16)).toBe(CAPABILITIES);
+    await listed.uninstall();
   });
 }
