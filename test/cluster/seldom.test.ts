@@ -1,4 +1,5 @@
 import { FIRST, NODE_VALUES, type Installation } from '../support/cluster-driver.ts';
+import { NATIVE } from '../support/cluster-native-node.ts';
 import { SAN_INTERFACE } from '../support/cluster-network.ts';
 import { controlPlane } from './cases/control-plane.ts';
 import { inACluster } from './cases/in-a-cluster.ts';
@@ -30,6 +31,7 @@ const INSTALLATION: Installation = {
 inACluster(
   'a cluster, seldom',
   {
+    kind: NATIVE,
     installation: INSTALLATION,
     prepare: ({ network, nodes }) => network.plugStorage(nodes[0].network, SECOND_INTERFACE),
   },

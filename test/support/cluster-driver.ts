@@ -27,6 +27,8 @@ export interface Installation {
   readonly clusterId: string;
   readonly metricsPort: number;
   readonly storageClasses: readonly { readonly name: string; readonly [field: string]: unknown }[];
+  /** From the chart's defaults; what native nodes need, when this is left out. */
+  readonly differences?: Values;
   /** More values, in place of those that all have. */
   readonly more?: Values;
 }
@@ -49,17 +51,22 @@ export const FIRST: Installation = {
 export const NODE_VALUES: Values = { updateStrategy: { type: 'OnDelete', rollingUpdate: null }, deadAfterSeconds: 5 };
 
 /** With devices by FUSE, which can't be handed over. */
-function values({ driverName, clusterId, metricsPort, storageClasses, more }: Installation): Values {
+const NATIVE_NODES: Values = {
+  logLevel: 'debug',
+  image: { pullPolicy: 'Never' },
+  initiator: { attach: 'fuse' },
+  node: NODE_VALUES,
+  capacity: { pollInterval: '5s' },
+};
+
+function values(installation: Installation): Values {
+  const { driverName, clusterId, metricsPort, storageClasses, differences = NATIVE_NODES, more } = installation;
   return {
     ...{ driverName, clusterId, storageClasses },
     interfaces: [SAN_INTERFACE],
-    logLevel: 'debug',
-    image: { pullPolicy: 'Never' },
-    initiator: { attach: 'fuse' },
-    node: NODE_VALUES,
-    capacity: { pollInterval: '5s' },
     metrics: { port: metricsPort },
     test: { storageClass: storageClasses[0].name },
+    ...differences,
     ...more,
   };
 }

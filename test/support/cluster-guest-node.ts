@@ -12,6 +12,7 @@ import { kubeletConfiguration } from './cluster-kubelet.ts';
 import { inNetwork, LAN, nodeAddress, PLANE_ADDRESS, SAN, SAN_MTU, tapOf } from './cluster-network.ts';
 import type { ClusterNode, NodeKind, NodeOptions } from './cluster-node.ts';
 import { kubernetesProgram } from './cluster-programs.ts';
+import { GUEST_CLUSTER } from './cluster-requirements.ts';
 import { eventually } from './faults-process.ts';
 import type { NetworkNamespace } from './system-namespace.ts';
 
@@ -37,6 +38,7 @@ export class GuestNode implements ClusterNode {
   readonly name: string;
   /** What both sides see. */
   readonly logs: string;
+  readonly podLogs: string;
   readonly place: NetworkNamespace;
   readonly #number: number;
   readonly #folder: string;
@@ -51,6 +53,7 @@ export class GuestNode implements ClusterNode {
     this.name = `node-${number}`;
     this.#folder = folder;
     this.logs = join(folder, 'exchange');
+    this.podLogs = join(this.logs, 'log/pods');
     this.place = network.joinMachine(number);
     this.#commands = new GuestCommands(this.logs);
     this.#kernel = kernel;
@@ -188,12 +191,15 @@ function networkCard(name: string, number: number, more = ''): string[] {
   ];
 }
 
-/** Nodes on the kernel that AOE_CSI_KERNEL names, or on Debian's newest. */
+/** Nodes on the kernel that AOE_CSI_KERNEL names, or on Debian's newest; for one cluster. */
 export function guestNodes(): NodeKind<GuestNode> {
   const series = SERIES.find((each) => each === (process.env['AOE_CSI_KERNEL'] || '6.12'));
   if (series === undefined) throw new Error(`AOE_CSI_KERNEL: there are ${SERIES.join(', ')}`);
-  const kernel = provideKernel(series, kernelCache(), (text) => process.stderr.write(`${text}\n`));
   let made: Promise<string> | undefined;
   const disk: Disk = async (folder, images) => (made ??= makeGuestDisk(folder, images));
-  return { make: (options) => new GuestNode(options, kernel, disk), slowness: SLOWNESS };
+  const make = (options: NodeOptions): GuestNode => {
+    const kernel = provideKernel(series, kernelCache(), (text) => process.stderr.write(`${text}\n`));
+    return new GuestNode(options, kernel, disk);
+  };
+  return { make, requirements: GUEST_CLUSTER, slowness: SLOWNESS };
 }

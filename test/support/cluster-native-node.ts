@@ -9,6 +9,7 @@ import { kubeletConfiguration } from './cluster-kubelet.ts';
 import { inNetwork, nodeAddress } from './cluster-network.ts';
 import type { ClusterNode, NodeKind, NodeOptions } from './cluster-node.ts';
 import { kubernetesProgram } from './cluster-programs.ts';
+import { CLUSTER } from './cluster-requirements.ts';
 import { eventually, TestProcess } from './faults-process.ts';
 import type { NetworkNamespace } from './system-namespace.ts';
 
@@ -53,6 +54,7 @@ while :; do sleep 3600 & wait $! || true; done
 export class NativeNode implements ClusterNode {
   readonly name: string;
   readonly logs: string;
+  readonly podLogs: string;
   readonly #folder: string;
   readonly #number: number;
   readonly network: NetworkNamespace;
@@ -66,6 +68,7 @@ export class NativeNode implements ClusterNode {
     this.name = `node-${number}`;
     this.#folder = folder;
     this.logs = join(folder, 'log');
+    this.podLogs = join(this.logs, 'pods');
     this.network = network.join(number);
     this.#cgroup = new NodeCgroup(this.network.name);
   }
@@ -174,4 +177,8 @@ export class NativeNode implements ClusterNode {
 }
 
 /** Nodes that start in a second and share the machine's kernel, which has no nbd. */
-export const NATIVE: NodeKind<NativeNode> = { make: (options) => new NativeNode(options), slowness: 1 };
+export const NATIVE: NodeKind<NativeNode> = {
+  make: (options) => new NativeNode(options),
+  requirements: CLUSTER,
+  slowness: 1,
+};

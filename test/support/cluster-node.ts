@@ -1,11 +1,14 @@
 import type { ControlPlane } from './cluster-control-plane.ts';
 import type { ClusterNetwork } from './cluster-network.ts';
+import type { Requirement } from './requires.ts';
 
 /** A machine that can be one of a cluster's nodes. Its kinds: cluster-native-node.ts, cluster-guest-node.ts. */
 export interface ClusterNode {
   readonly name: string;
   /** A folder with what tells why something failed. */
   readonly logs: string;
+  /** Where this machine sees the node's /var/log/pods. */
+  readonly podLogs: string;
   /** Starts the machine and containerd. @param images archives that it shall have */
   boot(images: readonly string[]): Promise<void>;
   /** Starts what makes the node one of the cluster's. */
@@ -31,6 +34,8 @@ export interface NodeOptions {
 /** What a cluster's nodes are. */
 export interface NodeKind<T extends ClusterNode = ClusterNode> {
   readonly make: (options: NodeOptions) => T;
+  /** What it needs of this machine. */
+  readonly requirements: readonly Requirement[];
   /** How many times longer things take than on a native node. */
   readonly slowness: number;
 }

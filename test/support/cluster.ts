@@ -9,7 +9,6 @@ import { Helm } from './cluster-helm.ts';
 import { busyboxImage, pauseImage } from './cluster-images.ts';
 import { Kubectl, type KubernetesObject } from './cluster-kubectl.ts';
 import { ClusterManagers } from './cluster-managers.ts';
-import { NATIVE, type NativeNode } from './cluster-native-node.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
 import type { ClusterNode, NodeKind } from './cluster-node.ts';
 import { provideClusterPrograms } from './cluster-programs.ts';
@@ -39,9 +38,7 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
   }
 
   /** @param images archives that every node shall have */
-  static async start(images: readonly string[]): Promise<Cluster<NativeNode>>;
-  static async start<T extends ClusterNode>(images: readonly string[], kind: NodeKind<T>): Promise<Cluster<T>>;
-  static async start(images: readonly string[], kind: NodeKind = NATIVE): Promise<Cluster> {
+  static async start<T extends ClusterNode>(kind: NodeKind<T>, images: readonly string[]): Promise<Cluster<T>> {
     provideClusterPrograms();
     const cluster = new Cluster(kind);
     try {

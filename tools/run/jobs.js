@@ -50,6 +50,11 @@ const CLUSTER_PACKAGES = [
   'buildah',
   'mmdebstrap',
   'busybox-static',
+  // For nodes that are guests.
+  'qemu-system-x86',
+  'qemu-utils',
+  'cpio',
+  'kmod',
 ];
 
 /** What builds images without a daemon and without a registry. */
