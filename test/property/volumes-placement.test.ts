@@ -22,7 +22,7 @@ const wishes: fc.Arbitrary<Wanted> = fc.record({
       shelves: fc.constantFrom('0-65534', '0-2', '10'),
       slots: fc.constantFrom('0-254', '1,3'),
       maxWaste: fc.constantFrom('100%', '50%', '0%', '5Gi'),
-      fencing: fc.constantFrom('reserve', 'mask', 'claim', 'none'),
+      fencing: fc.constantFrom('reserve', 'claim', 'none'),
       interfaces: fc.constantFrom('', 'eth*', 'san0', 'eth2,none'),
     },
     { requiredKeys: [] },
@@ -74,7 +74,7 @@ function mayServe(wanted: Wanted, target: TargetRecord, nodes: readonly NodeReco
   const size = target.identity.sizeBytes;
   const waste = size - grantOf(wanted, target);
   const wasteMost = { '100%': size, '50%': size / 2, '0%': 0, '5Gi': 5 * GI }[given['maxWaste'] ?? '100%'] ?? NaN;
-  const levels = ['none', 'claim', 'mask', 'reserve'];
+  const levels = ['none', 'claim', 'reserve'];
   const isFenced = levels.indexOf(target.fencing) >= levels.indexOf(given['fencing'] ?? 'claim');
   const isFree = target.state === 'Available';
   const isReached = nodesFor(wanted, target, nodes).length > 0;
