@@ -1,13 +1,14 @@
 import { expect } from '@jest/globals';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from '../../src/node/crash-points.ts';
 import { withNode } from '../support/node-laboratory.ts';
-import { live, LIFE_BYTES } from '../support/node-life.ts';
+import { GROW_POINTS, live, LIFE_BYTES } from '../support/node-life.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { describeIf, testIf } from '../support/requires.ts';
 
 const LIVES_MS = 480_000;
 /** Each with a network, target and initiator of its own. */
 const SIDE_BY_SIDE = 2;
+const POINTS = CRASH_POINTS.filter((point) => !GROW_POINTS.includes(point));
 
 async function dieOnceAt(points: readonly CrashPoint[]): Promise<void> {
   await withNode({ disks: { 'e10.1': LIFE_BYTES } }, async (lab) => {
@@ -27,7 +28,7 @@ describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
     'goes on where it was when it dies once, at each crash point',
     async () => {
       const shares = Array.from({ length: SIDE_BY_SIDE }, (_, share) =>
-        CRASH_POINTS.filter((_point, index) => index % SIDE_BY_SIDE === share),
+        POINTS.filter((_point, index) => index % SIDE_BY_SIDE === share),
       );
       await Promise.all(shares.map(dieOnceAt));
     },

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 let made = 0;
@@ -13,6 +14,8 @@ export class NetworkNamespace {
   constructor(purpose: string, isMachine = false) {
     this.name = `aoe-csi-${purpose}-${process.pid}-${++made}`;
     this.isMachine = isMachine;
+    // Of a killed run whose process had the number that this one has now: what has ended before a run is removed by it, this is not.
+    if (existsSync(`/run/netns/${this.name}`)) this.remove();
     execFileSync('ip', isMachine ? ['netns', 'attach', this.name, '1'] : ['netns', 'add', this.name]);
   }
 
