@@ -7,7 +7,9 @@ export const DRIVER_NAMESPACE = 'aoe-csi';
 export const DRIVER_NAME = 'aoe.csi.dev';
 /** The pods of controllers. */
 export const CONTROLLERS = '--selector=app.kubernetes.io/component=controller';
+const NODES = '--selector=app.kubernetes.io/component=node';
 const RUN_MS = 120_000;
+const ROLLED_OUT_MS = 120_000;
 /** Nodes ask targets whose they are once a minute. */
 const REACH_MS = 90_000;
 
@@ -126,12 +128,38 @@ export class ClusterDriver {
     return this.#cluster.kubectl.get('aoetarget', name, `--namespace=${this.#installation.name}`);
   }
 
+  /** The names of the pods with initiator and node plugin. */
+  async nodePods(): Promise<string[]> {
+    return (await this.list('pods', NODES)).map(({ metadata }) => metadata.name).toSorted();
+  }
+
+  /** Waits until none of these pods is there, and others are in their place. @returns their names */
+  async nodePodsAfter(before: readonly string[]): Promise<readonly string[]> {
+    return this.#cluster.until('new pods on all nodes', ROLLED_OUT_MS, async () => {
+      const names = await this.nodePods();
+      return names.length === before.length && names.every((name) => !before.includes(name)) && names;
+    });
+  }
+
+  /** The name of the pod with initiator and node plugin on a node. */
+  async nodePod(node: string): Promise<string> {
+    const [pod] = await this.list('pods', NODES, `--field-selector=spec.nodeName=${node}`);
+    return pod.metadata.name;
+  }
+
   /** What a container of the pod on a node has said. */
   async log(node: string, container: string): Promise<string> {
-    const selected = ['--selector=app.kubernetes.io/component=node', `--field-selector=spec.nodeName=${node}`];
-    const [{ metadata }] = await this.list('pods', ...selected);
-    const place = [`--namespace=${this.#installation.name}`, `--container=${container}`];
-    return this.#cluster.kubectl.run('logs', metadata.name, ...place);
+    return this.podLog(await this.nodePod(node), container);
+  }
+
+  async podLog(pod: string, container: string): Promise<string> {
+    return this.#cluster.kubectl.run('logs', pod, `--namespace=${this.#installation.name}`, `--container=${container}`);
+  }
+
+  /** Runs a command line in the initiator's container on a node, and returns what it prints. */
+  async inInitiator(node: string, ...words: readonly string[]): Promise<string> {
+    const place = [`--namespace=${this.#installation.name}`, '--container=initiator'];
+    return this.#cluster.kubectl.run('exec', await this.nodePod(node), ...place, '--', ...words);
   }
 
   /** Waits until the inventory says so of a target. */

@@ -29,6 +29,8 @@ export interface Written {
 export class PodWriter {
   readonly pod = 'writer';
   readonly claim = 'data';
+  /** What it appends to, where it has its volume. */
+  readonly file = FILE;
   readonly #work: Workloads;
   readonly #cluster: Cluster;
 
@@ -37,10 +39,15 @@ export class PodWriter {
     this.#work = work;
   }
 
-  /** @returns the node that it runs on */
-  async start(): Promise<string> {
+  /** @param wanted node that it must run on @returns the node that it runs on */
+  async start(wanted?: string): Promise<string> {
     await this.#work.claim(this.claim, { size: '100Mi' });
-    await this.#work.pod(this.pod, { claim: this.claim, script: SCRIPT, spec: { restartPolicy: 'Always' } });
+    await this.#work.pod(this.pod, {
+      claim: this.claim,
+      script: SCRIPT,
+      spec: { restartPolicy: 'Always' },
+      ...(wanted === undefined ? {} : { node: wanted }),
+    });
     const node = await this.#work.running(this.pod);
     await this.writesOn();
     return node;
@@ -61,17 +68,21 @@ export class PodWriter {
     return written.toSorted((a, b) => a.number - b.number);
   }
 
-  /** The longest that a write has had to wait, in seconds. @param since of that time on */
-  longestGap(since = 0): number {
-    const seconds = this.written()
-      .map(({ second }) => second)
-      .filter((second) => second >= since);
-    return Math.max(...seconds.slice(1).map((second, index) => second - seconds[index]));
+  /** The last number that it has said. */
+  get last(): number {
+    return this.written().at(-1)?.number ?? 0;
+  }
+
+  /** The longest that a write has had to wait, in seconds. @param number of those after this one */
+  longestWait(number = 0): number {
+    const written = this.written();
+    const waits = written.slice(1).map((each, index) => (each.number > number ? each.second - written[index].second : 0));
+    return Math.max(0, ...waits);
   }
 
   /** That nothing is missing in the volume that was said to be durable. @param pod that has the volume */
   async requireAllIn(pod: string): Promise<void> {
-    const said = this.written().at(-1)?.number ?? 0;
+    const said = this.last;
     const numbers = (await this.#work.run(pod, `cat ${FILE}`)).split('\n').map(Number);
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     expect(numbers.length).toBeGreaterThanOrEqual(said);

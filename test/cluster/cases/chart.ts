@@ -1,13 +1,11 @@
 import { expect } from '@jest/globals';
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
-import type { KubernetesObject } from '../../support/cluster-kubectl.ts';
 import { clusterCase, type Given } from './given.ts';
 
-const ROLLED_OUT_MS = 120_000;
+const FOLLOWS_MS = 120_000;
 /** The release has the name of its namespace. */
 const RELEASE = DRIVER_NAMESPACE;
 const IN_NAMESPACE = `--namespace=${DRIVER_NAMESPACE}`;
-const NODES = '--selector=app.kubernetes.io/component=node';
 const SURGING = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } };
 
 /** What people do with a release. */
@@ -24,38 +22,28 @@ export function chart(given: Given): void {
     await work.claim('data', { size: '100Mi' });
     await work.pod('user', { claim: 'data' });
     const node = await work.running('user');
-    const before = await driver.list('pods', NODES);
+    const before = await driver.nodePods();
     await expect(cluster.helm.run('uninstall', RELEASE, IN_NAMESPACE)).rejects.toThrow(
       new RegExp(`in use: e10\\S+ on ${node}; end the pods that use them`),
     );
-    expect(namesOf(await driver.list('pods', NODES))).toEqual(namesOf(before));
+    expect(await driver.nodePods()).toEqual(before);
     await cluster.kubectl.delete('pod', 'aoe-csi-uninstall', IN_NAMESPACE);
     // Helm believes that it is half uninstalled, until it is told otherwise.
     await cluster.helm.run('rollback', RELEASE, '1', IN_NAMESPACE);
-    expect(namesOf(await driver.list('pods', NODES))).toEqual(namesOf(before));
+    expect(await driver.nodePods()).toEqual(before);
   });
 
   clusterCase(given, 'an upgrade starts the new pod of a node beside the old one, from which it takes over', async () => {
     const { cluster, driver } = given;
-    const before = namesOf(await driver.list('pods', NODES));
+    const before = await driver.nodePods();
     await driver.upgrade({ node: { updateStrategy: SURGING, deadAfterSeconds: 5 }, logLevel: 'info' });
-    const after = await cluster.until('new pods on all nodes', ROLLED_OUT_MS, async () => {
-      const names = namesOf(await driver.list('pods', NODES));
-      return names.length === before.length && names.every((name) => !before.includes(name)) && names;
-    });
-    for (const name of after) {
-      const log = async (container: string): Promise<string> =>
-        cluster.kubectl.run('logs', name, IN_NAMESPACE, '--container', container);
-      expect(await log('initiator')).toMatch(/took over from the initiator that ran before/);
-      await cluster.until('the node plugin to follow', ROLLED_OUT_MS, async () =>
-        (await log('node')).includes('the kubelet has registered'),
+    for (const pod of await driver.nodePodsAfter(before)) {
+      expect(await driver.podLog(pod, 'initiator')).toMatch(/took over from the initiator that ran before/);
+      await cluster.until('the node plugin to follow', FOLLOWS_MS, async () =>
+        (await driver.podLog(pod, 'node')).includes('the kubelet has registered'),
       );
-      expect(await log('node')).toMatch(/stands by until the node plugin that has .* ends/);
+      expect(await driver.podLog(pod, 'node')).toMatch(/stands by until the node plugin that has .* ends/);
     }
     await driver.ready();
   });
-}
-
-function namesOf(pods: readonly KubernetesObject[]): string[] {
-  return pods.map(({ metadata }) => metadata.name).toSorted();
 }

@@ -3,7 +3,7 @@ import type { AuditEntry } from '../../support/cluster-control-plane.ts';
 import { CONTAINERD_SOCKET } from '../../support/cluster-containerd.ts';
 import type { KubernetesObject } from '../../support/cluster-kubectl.ts';
 import type { ClusterNode } from '../../support/cluster-node.ts';
-import { clusterCase, type Given } from './given.ts';
+import { clusterCase, figure, type Given } from './given.ts';
 import { startWriter } from './writer.ts';
 
 /** Longer than anything is left to be looked at again: nodes ask targets whose they are once a minute. */
@@ -33,18 +33,16 @@ export function figures(given: Given): void {
     });
     const ofNodes = written.filter(({ name }) => name?.startsWith('aoe-csi-node.') === true);
     const [seconds, ofElections] = [QUIET_MS / 1000, written.length - ofNodes.length].map(String);
-    tell(`API writes in ${seconds} s: none of records, ${String(ofNodes.length)} of nodes' leases, ${ofElections} of elections'`);
-    tell(`image, not compressed: ${await imageSize(cluster.nodes[0])}`);
-    for (const [name, mib] of await memoryOf(await driver.list('pods'), cluster.nodes)) tell(`memory: ${mib} MiB: ${name}`);
+    figure(
+      `API writes in ${seconds} s: none of records, ${String(ofNodes.length)} of nodes' leases, ${ofElections} of elections'`,
+    );
+    figure(`image, not compressed: ${await imageSize(cluster.nodes[0])}`);
+    for (const [name, mib] of await memoryOf(await driver.list('pods'), cluster.nodes)) figure(`memory: ${mib} MiB: ${name}`);
   });
 }
 
 function isRecord({ resource }: AuditEntry['objectRef']): boolean {
   return resource !== 'leases';
-}
-
-function tell(figure: string): void {
-  process.stderr.write(`cluster: ${figure}\n`);
 }
 
 async function imageSize(node: ClusterNode): Promise<string> {

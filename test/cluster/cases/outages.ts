@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { CONTROLLERS, DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
+import type { Cluster } from '../../support/cluster.ts';
 import { MOUNT } from '../../support/cluster-workloads.ts';
-import { clusterCase, type Given } from './given.ts';
+import { clusterCase, figure, type Given } from './given.ts';
 import { requireNoGap, startWriter } from './writer.ts';
 
 const HEAL_MS = 120_000;
+const RELEASED_MS = 60_000;
 const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
 
 /** What ends while volumes are used. With devices by FUSE the initiator must not: what needs that is tested on others (test/kernel). */
@@ -24,11 +26,25 @@ export function outages(given: Given): void {
   clusterCase(given, 'controllers are killed while they make a volume, and one target is taken', async () => {
     const { work, cluster, driver } = given;
     await work.claim('hard', { size: '100Mi' });
-    const controllers = [CONTROLLERS, `--namespace=${DRIVER_NAMESPACE}`];
-    await cluster.kubectl.run('delete', 'pods', ...controllers, '--force', '--grace-period=0', '--wait=false');
+    await killControllers(cluster);
     await work.bound('hard');
     const targets = await driver.list('aoetargets');
     expect(targets.filter(({ spec }) => spec['state'] === 'Claimed')).toHaveLength(1);
+    await driver.ready();
+  });
+
+  clusterCase(given, 'controllers are killed while they delete a volume, and its target is wiped and free again', async () => {
+    const { work, cluster, driver, disks } = given;
+    await work.claim('doomed', { size: '100Mi' });
+    const target = await work.bound('doomed');
+    await cluster.kubectl.run('delete', 'pvc', 'doomed', `--namespace=${work.namespace}`, '--wait=false');
+    await cluster.until(
+      `${target} to be on its way`,
+      RELEASED_MS,
+      async () => (await driver.target(target)).spec['state'] !== 'Claimed',
+    );
+    await killControllers(cluster);
+    for (const each of disks) await driver.free(each);
     await driver.ready();
   });
 
@@ -44,7 +60,7 @@ export function outages(given: Given): void {
       await work.pod('successor', { claim: 'data', node: other });
       await cluster.kubectl.run('delete', 'pod', 'writer', `--namespace=${work.namespace}`, '--wait=false');
       await work.running('successor');
-      process.stderr.write(`cluster: failover took ${((performance.now() - frozenMs) / 1000).toFixed(1)} s\n`);
+      figure(`failover took ${((performance.now() - frozenMs) / 1000).toFixed(1)} s`);
       expect(await work.run('successor', `cat ${MOUNT}/clock`)).toMatch(/^\d{10}$/);
       await work.run('successor', `echo successor > ${MOUNT}/owner; sync ${MOUNT}/owner`);
     } finally {
@@ -65,4 +81,9 @@ export function outages(given: Given): void {
     await work.running('reader');
     expect(await work.run('reader', `cat ${MOUNT}/owner`)).toBe('successor');
   });
+}
+
+async function killControllers({ kubectl }: Cluster): Promise<void> {
+  const controllers = [CONTROLLERS, `--namespace=${DRIVER_NAMESPACE}`];
+  await kubectl.run('delete', 'pods', ...controllers, '--force', '--grace-period=0', '--wait=false');
 }
