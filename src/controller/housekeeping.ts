@@ -6,6 +6,7 @@ import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
 import { fencedNodeOf } from '../volumes/task-ids.ts';
 import { volumeIdOf } from '../volumes/volume-on-target.ts';
+import { DepartedNodes } from './departed-nodes.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { Retries } from './retries.ts';
 import { claimTask, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
@@ -24,6 +25,7 @@ export class Housekeeping {
   readonly #election: Election;
   readonly #retries = new Retries();
   readonly #strays = new Set<string>();
+  readonly #departed: DepartedNodes;
   #unwatch: readonly (() => void)[] = [];
   #wake = Promise.withResolvers<void>();
   #isStopped = false;
@@ -32,6 +34,7 @@ export class Housekeeping {
   constructor(parts: ControllerParts, election = ALWAYS_ELECTED) {
     this.#parts = parts;
     this.#election = election;
+    this.#departed = new DepartedNodes(parts);
   }
 
   start(): void {
@@ -83,6 +86,7 @@ export class Housekeeping {
       if (this.#assigned(target, live) !== undefined) await this.#assign(target.address, live);
       this.#report(target);
     }
+    await this.#departed.round(targets);
   }
 
   async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {

@@ -44,7 +44,9 @@ export class NodeCollection implements Collection<NodeRecord> {
     return this.#remember(await this.#objects.update(name, version, value));
   }
 
+  /** Its Lease goes first: nobody would look for it afterwards. A node that lives makes it anew. */
   async delete(name: string, version: string): Promise<void> {
+    await this.#leases.delete(name);
     await this.#objects.delete(name, version);
   }
 

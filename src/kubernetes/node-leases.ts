@@ -84,6 +84,16 @@ export class NodeLeases {
     if (answer.status !== 200 && answer.status !== 201) throw refusal(attempt, answer);
   }
 
+  /** Also where there is none. */
+  async delete(nodeId: string): Promise<void> {
+    const name = leaseNameOf(nodeId);
+    const attempt = this.#attempt(`delete the lease ${name}`);
+    const answer = await answered(attempt, true, async () =>
+      this.#connection.request({ method: 'DELETE', path: `${this.#path}/${name}` }),
+    );
+    if (answer.status !== 200 && !saysThereIsNone(answer, name)) throw refusal(attempt, answer);
+  }
+
   #attempt(what: string): Attempt {
     return { what, resource: LEASES, namespace: this.#namespace };
   }
