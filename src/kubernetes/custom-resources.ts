@@ -28,6 +28,30 @@ interface Column {
 
 type Json = Readonly<Record<string, unknown>>;
 
+const CONDITION_TEXT = { type: 'string', maxLength: 32_768 };
+/** What people look at, and nothing is decided on: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#Condition */
+const CONDITIONS: Json = {
+  type: 'object',
+  properties: {
+    conditions: {
+      type: 'array',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['type'],
+      items: {
+        type: 'object',
+        required: ['type', 'status', 'reason', 'message', 'lastTransitionTime'],
+        properties: {
+          type: CONDITION_TEXT,
+          status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
+          reason: CONDITION_TEXT,
+          message: CONDITION_TEXT,
+          lastTransitionTime: { type: 'string', format: 'date-time' },
+        },
+      },
+    },
+  },
+};
+
 const SAME_CLAIM = 'self.claim != oldSelf.claim';
 
 const TARGET_RULES: Rules = {
@@ -70,36 +94,47 @@ const NODE_RULES: Rules = {
 const NODE_COLUMNS: readonly Column[] = [
   { name: 'Interfaces', jsonPath: '.spec.interfaces', description: 'its interfaces on storage networks' },
   { name: 'Max volumes', jsonPath: '.spec.volumesMax', description: 'volumes that it can have at a time', type: 'integer' },
-  { name: 'Problems', jsonPath: '.spec.problems', description: 'what its checks have found', priority: 1 },
+  {
+    name: 'Passed',
+    jsonPath: '.status.conditions[?(@.type=="PreflightPassed")].status',
+    description: 'whether volumes could be used there when it was looked last',
+  },
+  {
+    name: 'Problems',
+    jsonPath: '.status.conditions[?(@.status=="False")].message',
+    description: 'what its checks have found',
+    priority: 1,
+  },
   { name: 'Boot', jsonPath: '.spec.bootId', description: 'changes whenever the node starts', priority: 1 },
 ];
 
 export const CUSTOM_RESOURCES: readonly Json[] = [
-  definition(
-    TARGETS,
-    'A target on the storage network, and the volume on it.',
-    TARGET_RECORD_SCHEMA,
-    TARGET_RULES,
-    TARGET_COLUMNS,
-    TARGET_SELECTABLE,
-  ),
-  definition(
-    NODES,
-    'What a node sees of the storage network, and what it has staged.',
-    NODE_RECORD_SCHEMA,
-    NODE_RULES,
-    NODE_COLUMNS,
-  ),
+  definition(TARGETS, {
+    description: 'A target on the storage network, and the volume on it.',
+    record: TARGET_RECORD_SCHEMA,
+    rules: TARGET_RULES,
+    columns: TARGET_COLUMNS,
+    selectable: TARGET_SELECTABLE,
+  }),
+  definition(NODES, {
+    description: 'What a node sees of the storage network, and what it has staged.',
+    record: NODE_RECORD_SCHEMA,
+    rules: NODE_RULES,
+    columns: NODE_COLUMNS,
+    status: CONDITIONS,
+  }),
 ];
 
-function definition(
-  names: Resource,
-  description: string,
-  record: Schema,
-  rules: Rules,
-  columns: readonly Column[],
-  selectable: readonly string[] = [],
-): Json {
+interface Definition {
+  readonly description: string;
+  readonly record: Schema;
+  readonly rules: Rules;
+  readonly columns: readonly Column[];
+  readonly selectable?: readonly string[];
+  readonly status?: Json;
+}
+
+function definition(names: Resource, { columns, selectable = [], ...schema }: Definition): Json {
   const { kind, plural, singular, shortName } = names;
   const age: Column = {
     name: 'Age',
@@ -123,14 +158,15 @@ function definition(
           storage: true,
           additionalPrinterColumns: [...columns, age].map(({ name, ...rest }) => ({ name, type: 'string', ...rest })),
           ...(selectable.length === 0 ? {} : { selectableFields: selectable.map((jsonPath) => ({ jsonPath })) }),
-          schema: { openAPIV3Schema: objectSchema(description, record, rules) },
+          ...(schema.status === undefined ? {} : { subresources: { status: {} } }),
+          schema: { openAPIV3Schema: objectSchema(schema) },
         },
       ],
     },
   };
 }
 
-function objectSchema(description: string, record: Schema, rules: Rules): Json {
+function objectSchema({ description, record, rules, status }: Omit<Definition, 'columns' | 'selectable'>): Json {
   return {
     type: 'object',
     description,
@@ -141,6 +177,7 @@ function objectSchema(description: string, record: Schema, rules: Rules): Json {
       metadata: { type: 'object' },
       // Written as a whole, by compare-and-set: a field of it has no owner of its own.
       spec: { ...structural(record, 'spec', rules), 'x-kubernetes-map-type': 'atomic' },
+      ...(status === undefined ? {} : { status }),
     },
     ...validations('', rules),
   };

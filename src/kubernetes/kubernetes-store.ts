@@ -3,16 +3,17 @@ import { VolumeError } from '../volumes/errors.ts';
 import { nodeRecordProblem, targetRecordProblem } from '../volumes/record-check.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import type { Election } from '../volumes/election.ts';
-import type { NodeTasks, Store } from '../volumes/store.ts';
+import type { NodeCondition, NodeTasks, Store } from '../volumes/store.ts';
 import { ApiConnection } from './api-connection.ts';
 import { answered } from './api-failure.ts';
 import { requireCluster } from './cluster-id.ts';
+import { ClusterNodes } from './cluster-nodes.ts';
 import { LeaderLease } from './leader-lease.ts';
 import { MetadataWatcher } from './metadata-watcher.ts';
 import { NodeCollection } from './node-collection.ts';
+import { NodeConditions } from './node-conditions.ts';
 import { NodeLeases } from './node-leases.ts';
 import { ObjectCollection, type CollectionParts } from './object-collection.ts';
-import { isOutOfService } from './out-of-service.ts';
 import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
 
 /** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
@@ -42,6 +43,8 @@ export class KubernetesStore implements Store {
   readonly nodes: NodeCollection;
   readonly namespace: string;
   readonly #place: Place;
+  readonly #clusterNodes: ClusterNodes;
+  readonly #conditions: NodeConditions;
   readonly #narrowed: ObjectCollection<TargetRecord>[] = [];
 
   /**
@@ -74,6 +77,8 @@ export class KubernetesStore implements Store {
   private constructor(place: Place, targets: ObjectCollection<TargetRecord>, nodes: NodeCollection) {
     this.#place = place;
     this.namespace = place.namespace;
+    this.#clusterNodes = new ClusterNodes(place.connection, place.onProblem);
+    this.#conditions = new NodeConditions(place.connection, place.namespace);
     this.targets = targets;
     this.nodes = nodes;
   }
@@ -90,8 +95,15 @@ export class KubernetesStore implements Store {
   }
 
   async isOutOfService(nodeId: string): Promise<boolean> {
-    const { connection, onProblem } = this.#place;
-    return isOutOfService(connection, nodeId, onProblem);
+    return this.#clusterNodes.isOutOfService(nodeId);
+  }
+
+  async isGone(nodeId: string): Promise<boolean> {
+    return this.#clusterNodes.isGone(nodeId);
+  }
+
+  async showConditions(nodeId: string, conditions: readonly NodeCondition[]): Promise<void> {
+    return this.#conditions.show(nodeId, conditions);
   }
 
   async nowMs(): Promise<number> {

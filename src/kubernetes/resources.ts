@@ -17,3 +17,4 @@ export const NODES: Resource = { kind: 'AoeNode', plural: 'aoenodes', singular: 
 /** Kubernetes' own. */
 export const LEASE_API_VERSION = 'coordination.k8s.io/v1';
 export const LEASES: Resource = { kind: 'Lease', plural: 'leases', singular: 'lease', shortName: 'lease' };
+export const EVENTS: Resource = { kind: 'Event', plural: 'events', singular: 'event', shortName: 'ev' };

@@ -78,15 +78,6 @@ export class NodeRecorder {
     });
   }
 
-  /** What is wrong with the node itself, by check. */
-  async setProblems(problems: Readonly<Record<string, string>>): Promise<void> {
-    await this.#change((record) => {
-      const isEmpty = Object.keys(problems).length === 0;
-      // A record that never had any is not written for that.
-      return isEmpty && record.problems === undefined ? record : { ...record, problems };
-    });
-  }
-
   async #change(decide: (record: NodeRecord) => NodeRecord): Promise<void> {
     const turn = this.#tail.then(async () => this.#write(decide));
     this.#tail = turn.catch(() => undefined);

@@ -153,8 +153,6 @@ export interface NodeRecord {
   readonly targets: Readonly<Record<string, SightRecord>>;
   /** By volume id. */
   readonly staged: Readonly<Record<string, StagedRecord>>;
-  /** What is wrong with the node itself, by check (node/preflight/finding.ts); missing or empty for nothing. */
-  readonly problems?: Readonly<Record<string, string>> | undefined;
   /** Milliseconds since 1970, by the node's clock, when it last said that it lives; written rarely (see liveness.ts). */
   readonly aliveAtMs: number;
 }

@@ -48,6 +48,16 @@ export interface NodeTasks {
   readonly rescanMs: number;
 }
 
+/** What has been looked at of a node, and how it is; for people. */
+export interface NodeCondition {
+  /** One word in CamelCase, as the next. */
+  readonly type: string;
+  readonly isGood: boolean;
+  readonly reason: string;
+  /** What is wrong, and what to do about it; empty for what is good. */
+  readonly message: string;
+}
+
 /** Where the inventory, the claims and the nodes are: a directory, or the API server. */
 export interface Store {
   readonly targets: Collection<TargetRecord>;
@@ -61,6 +71,13 @@ export interface Store {
   elect?(holder: string): Election;
   /** Whether it has been said that a node is off: then nobody waits for it to fall silent. Missing where nobody can say so. */
   isOutOfService?(nodeId: string): Promise<boolean>;
+  /** Whether a node is no part of the cluster any more. Missing where nobody knows which nodes it has. */
+  isGone?(nodeId: string): Promise<boolean>;
+  /**
+   * Shows people in what condition a node is, all of it, where they look at nodes, and tells of what has changed. Missing where there
+   * is no such place. @throws VolumeError
+   */
+  showConditions?(nodeId: string, conditions: readonly NodeCondition[]): Promise<void>;
   /** The time where the store is, in milliseconds since 1970, to a second. Missing where that is this machine. @throws VolumeError */
   nowMs?(): Promise<number>;
   close(): Promise<void>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
+import type { NodeCondition } from '../../src/volumes/store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
 import { PROGRAMS_BUILD_MS } from '../support/cluster-programs.ts';
 import { CONTROL_PLANE } from '../support/cluster-requirements.ts';
@@ -12,6 +13,12 @@ import { eventually, TestProcess } from '../support/faults-process.ts';
 import { MAIN } from '../support/program.ts';
 import { describeIf } from '../support/requires.ts';
 import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly message: string;
+}
 
 const HEAD = { apiVersion: 'aoe.csi.dev/v1alpha1', kind: 'AoeTarget' };
 
@@ -77,10 +84,42 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
     expect(await store.targets.list()).toEqual([]);
   });
 
-  test('what the checks of a node have found stands in its record; the API server says what time it is', async () => {
-    const problems = { clock: "this machine's clock is 120 s ahead of the API server's" };
-    await store.nodes.create('n1', nodeRecord('n1', [], { problems }));
-    expect((await store.nodes.get('n1'))?.value.problems).toEqual(problems);
+  test('conditions of a node stand in its status, with an event for each change, and nothing is written for the same again', async () => {
+    const created = await store.nodes.create('n1', nodeRecord('n1', []));
+    const clock = { type: 'Clock', isGood: false, reason: 'Warning', message: 'the clock is late; set it' };
+    const kernel = { type: 'Kernel', isGood: true, reason: 'Passed', message: '' };
+    const show = async (...conditions: readonly NodeCondition[]): Promise<Condition[]> => {
+      await store.showConditions('n1', conditions);
+      const path = targets().replace('aoetargets', 'aoenodes/n1');
+      return ((await plane.request({ method: 'GET', path })) as { status: { conditions: Condition[] } }).status.conditions;
+    };
+    const events = async (): Promise<string[]> => {
+      const path = `/api/v1/namespaces/${laboratory.namespace}/events`;
+      const { items } = (await plane.request({ method: 'GET', path })) as { items: Record<string, string>[] };
+      return items.map(({ type, reason, message }) => `${type} ${reason}: ${message}`).toSorted();
+    };
+    const first = await show(kernel, clock);
+    expect(first.map(({ type, status, message }) => `${type} ${status} ${message}`)).toEqual([
+      'Kernel True ',
+      'Clock False the clock is late; set it',
+    ]);
+    const warned = 'Warning ClockWarning: the clock is late; set it';
+    expect(await events()).toEqual([warned]);
+    const { version } = (await store.nodes.get('n1'))!;
+    expect(version).not.toBe(created.version);
+    expect(await show(kernel, clock)).toEqual(first);
+    expect((await store.nodes.get('n1'))?.version).toBe(version);
+    const [, well] = await show(kernel, { ...clock, isGood: true, reason: 'Passed', message: '' });
+    expect(well.status).toBe('True');
+    expect(await events()).toEqual(['Normal ClockPassed: it is well now', warned]);
+    // A write of the record leaves them alone.
+    const { value, version: last } = (await store.nodes.get('n1'))!;
+    await store.nodes.update('n1', last, { ...value, interfaces: ['eth9'] });
+    expect(await show(kernel)).toHaveLength(1);
+    expect(await failureOf(store.showConditions('n2', [kernel]))).toMatch(/^unavailable: .*n2 .*no record yet/);
+  });
+
+  test('the API server says what time it is', async () => {
     const before = Date.now();
     const serverMs = await store.nowMs();
     expect(serverMs).toBeGreaterThan(before - 2_000);

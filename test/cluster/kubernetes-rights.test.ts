@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { KubernetesStore } from '../../src/kubernetes/kubernetes-store.ts';
+import { API_VERSION } from '../../src/kubernetes/resources.ts';
 import type { TargetRecord } from '../../src/volumes/records.ts';
 import { change } from '../../src/volumes/store.ts';
 import { ControlPlane } from '../support/cluster-control-plane.ts';
@@ -12,6 +13,7 @@ import { describeIf } from '../support/requires.ts';
 import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 
 const ACTIVE_MS = 30_000;
+const NODES_PATH = `/apis/${API_VERSION}/namespaces/${NAMESPACE}/aoenodes`;
 const FORMATTED = { state: 'formatted', fsType: 'ext4', uuid: 'u' } as const;
 
 const published: Partial<TargetRecord> = {
@@ -74,6 +76,42 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
     const lease = { metadata: { name: 'leader' }, spec: { holderIdentity: 'n1' } };
     const path = '/apis/coordination.k8s.io/v1/namespaces/aoe-csi/leases';
     await expect(plane.requestBy(ofNode, { method: 'POST', path, body: lease })).rejects.toThrow(/its own Lease only/);
+  });
+
+  test('a node shows its own condition, and that of no other', async () => {
+    const conditions = [{ type: 'Clock', isGood: false, reason: 'Warning', message: 'it is late' }];
+    if ((await node.nodes.get('n1')) === undefined) await node.nodes.create('n1', nodeRecord('n1', []));
+    expect(await failureOf(node.showConditions('n1', conditions))).toBe('nothing');
+    await plane.request({
+      method: 'POST',
+      path: NODES_PATH,
+      body: { apiVersion: API_VERSION, kind: 'AoeNode', metadata: { name: 'n2' }, spec: nodeRecord('n2', []) },
+    });
+    expect(await failureOf(node.showConditions('n2', conditions))).toMatch(
+      /^failed-precondition: .*n1 may write its own AoeNode/s,
+    );
+    const involvedObject = { kind: 'AoeNode', name: 'n2', namespace: NAMESPACE };
+    const event = { metadata: { name: 'e' }, involvedObject, reason: 'Clock', message: 'it is late' };
+    const path = `/api/v1/namespaces/${NAMESPACE}/events`;
+    await expect(plane.requestBy(ofNode, { method: 'POST', path, body: event })).rejects.toThrow(/events about its own AoeNode/);
+  });
+
+  test('a controller forgets a node, and its lease', async () => {
+    const of4 = await KubernetesStore.open({ kubeConfig: await kubeConfigOf(plane, 'aoe-csi-node', 'n4'), clusterId: 'c' });
+    try {
+      const created = await of4.nodes.create('n4', nodeRecord('n4', []));
+      await of4.nodes.update('n4', created.version, nodeRecord('n4', [], { aliveAtMs: Date.now() }));
+    } finally {
+      await of4.close();
+    }
+    expect(await controller.isGone('n4')).toBe(false);
+    await plane.request({ method: 'DELETE', path: '/api/v1/nodes/n4' });
+    expect(await controller.isGone('n4')).toBe(true);
+    const { version } = (await controller.nodes.get('n4'))!;
+    await controller.nodes.delete('n4', version);
+    expect(await controller.nodes.get('n4')).toBeUndefined();
+    const lease = { method: 'GET', path: `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/aoe-csi-node.n4` } as const;
+    await expect(plane.request(lease)).rejects.toThrow(/404/);
   });
 
   test('a token that is bound to no node writes nothing', async () => {
@@ -182,10 +220,13 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
     ['update', 'leases:aoe-csi-dev@coordination.k8s.io', false, true],
     ['update', 'leases:external-attacher-leader-aoe-csi-dev@coordination.k8s.io', false, true],
     ['update', 'leases:external-resizer-aoe-csi-dev@coordination.k8s.io', false, true],
-    ['delete', 'leases@coordination.k8s.io', false, false],
+    ['delete', 'leases@coordination.k8s.io', false, true],
     ['create', 'configmaps', false, false],
+    ['patch', 'events', false, true],
     ['patch', 'aoenodes@aoe.csi.dev', true, false],
-    ['delete', 'aoenodes@aoe.csi.dev', false, false],
+    ['patch', 'aoenodes/status@aoe.csi.dev', true, false],
+    ['update', 'aoenodes/status@aoe.csi.dev', false, false],
+    ['delete', 'aoenodes@aoe.csi.dev', false, true],
     ['delete', 'aoetargets@aoe.csi.dev', false, true],
     ['create', 'roles@rbac.authorization.k8s.io', false, false],
   ])('in its namespace, %s %s: node %s, controller %s', async (verb, what, mayNode, mayController) => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 import type { Logger } from '../../logging/logger.ts';
 import { isVolumeError } from '../../volumes/errors.ts';
+import type { NodeCondition } from '../../volumes/store.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { checkClock } from './clock.ts';
 import { kubeletFacts, machineFacts } from './facts.ts';
@@ -26,8 +27,8 @@ export interface PreflightOptions {
 }
 
 /**
- * Looks whether this node can have volumes, and goes on looking. Each finding is a line of the log when it is new, a metric, and part
- * of the node's record for as long as it lasts.
+ * Looks whether this node can have volumes, and goes on looking. Each finding is a line of the log when it is new, a metric, and a
+ * condition of the node, which tells of its changes.
  */
 export class Preflight {
   readonly #parts: NodeParts;
@@ -37,7 +38,8 @@ export class Preflight {
   readonly #needsInitiator: boolean;
   readonly #stopping = new AbortController();
   readonly #fit = Promise.withResolvers<void>();
-  #said: Partial<Record<Check, string>> = {};
+  readonly #said: Partial<Record<Check, string>> = {};
+  #areShown = false;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(parts: NodeParts, { registrationFolder, needsInitiator }: PreflightOptions, metrics: Registry, logger: Logger) {
@@ -109,15 +111,37 @@ export class Preflight {
       const { level, message } = findings[check];
       this.#gauge.set({ check }, { passed: 1, warning: 0.5, failed: 0 }[level]);
       if ((this.#said[check] ?? '') === message) continue;
+      this.#said[check] = message;
+      this.#areShown = false;
       if (level === 'passed') this.#logger.info(`preflight ${check}: it is well now`);
       else if (level === 'warning') this.#logger.warn(`preflight ${check}: ${message}`);
       else this.#logger.error(`preflight ${check}: ${message}; not registered with the kubelet before`);
     }
-    const found = CHECKS.filter((check) => findings[check].message !== '');
-    this.#said = Object.fromEntries(found.map((check) => [check, findings[check].message]));
-    // The reporter complains about a store that does not answer; the next look writes it.
-    await this.#parts.recorder.setProblems({ ...this.#said }).catch(() => undefined);
+    if (this.#areShown) return;
+    const { nodeId, store } = this.#parts;
+    // The reporter complains about a store that does not answer; the next look shows them.
+    await store.showConditions?.(nodeId, conditionsOf(findings)).then(() => (this.#areShown = true), ignored);
   }
+}
+
+function conditionsOf(findings: Findings): NodeCondition[] {
+  const failures = CHECKS.filter((check) => findings[check].level === 'failed');
+  return [
+    {
+      type: 'PreflightPassed',
+      isGood: failures.length === 0,
+      reason: failures.length === 0 ? 'Passed' : 'Failed',
+      message: failures.length === 0 ? '' : `no volume can be used on this node: see ${failures.map(capitalized).join(', ')}`,
+    },
+    ...CHECKS.map((check) => {
+      const { level, message } = findings[check];
+      return { type: capitalized(check), isGood: level === 'passed', reason: capitalized(level), message };
+    }),
+  ];
+}
+
+function capitalized(word: string): string {
+  return `${word[0].toUpperCase()}${word.slice(1)}`;
 }
 
 function ignored(error: unknown): undefined {
