@@ -10,6 +10,8 @@ import { describeIf, testIf } from '../support/requires.ts';
 const LIFE_MS = 240_000;
 const END_MS = 10_000;
 const LIVES_MS = 480_000;
+const SHORT_MS = 500;
+const MORE_MS = 20;
 
 describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
   for (const use of ['ext4', 'block'] as const) {
@@ -46,9 +48,11 @@ describeIf(NODE_REQUIREMENTS, 'a node plugin that is killed', () => {
         node.keepAlive(() => ({}));
         let isOver = false;
         const killer = (async () => {
-          // Delays that have no common divisor, from too short for anything to long enough for a whole call.
-          for (let delayMs = 37; !isOver; delayMs = (delayMs * 7 + 11) % 1009) {
-            await sleep(500 + delayMs);
+          // Delays that have no common divisor, from too short for anything to long enough for a whole call. Every second process lives
+          // until it serves, and longer and longer then: a slow machine gets on, too.
+          for (let [delayMs, round] = [37, 0]; !isOver; [delayMs, round] = [(delayMs * 7 + 11) % 1009, round + 1]) {
+            if (round % 2 === 0) await node.logged(/CSI for node/);
+            await sleep(delayMs + (round % 2 === 0 ? round * MORE_MS : SHORT_MS));
             if (!isOver) node.kill();
           }
         })();

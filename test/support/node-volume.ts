@@ -1,8 +1,12 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRpcError } from '../../src/rpc/status.ts';
 import { listMounts } from '../../src/system/mounts.ts';
+import { eventually } from './faults-process.ts';
 import type { NodeLaboratory, Use } from './node-laboratory.ts';
 import type { NodeMethod, NodeProcess, NodeRequest } from './node-process.ts';
+
+const BUSY_MS = 10_000;
 
 /** What a test wants otherwise. */
 export interface NodeVolumeOptions {
@@ -111,12 +115,17 @@ export class NodeVolume {
     return this.use === 'block' ? statSync(this.targetPath).isBlockDevice() : statSync(this.targetPath).isDirectory();
   }
 
+  /** Made again while the plugin itself is busy with the volume, as an orchestrator does. */
   async #must<Name extends NodeMethod>(method: Name, request: NodeRequest<Name>): Promise<void> {
-    try {
-      await this.#node.call(method, request);
-    } catch (error) {
-      throw new Error(`${method}: ${(error as Error).message}\n${this.#node.report}`, { cause: error });
-    }
+    await eventually(`nothing else to be under way for ${method}`, BUSY_MS, async () => {
+      try {
+        await this.#node.call(method, request);
+        return true;
+      } catch (error) {
+        if (isRpcError(error) && error.code === 'ABORTED') return false;
+        throw new Error(`${method}: ${(error as Error).message}\n${this.#node.report}`, { cause: error });
+      }
+    });
   }
 }
 
