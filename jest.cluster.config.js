@@ -4,7 +4,7 @@ import everyday from './jest.config.js';
 const isWholeList = process.env['AOE_CSI_CLUSTER'] === 'all';
 
 /** Files that do, and run when they are named, too. */
-const SELDOM = ['seldom', 'guests'];
+const SELDOM = ['seldom', 'guests', 'image-arm64'];
 const isNamed = (file) => process.argv.slice(2).some((word) => word.includes(file));
 
 /** `npm run test:cluster`: against a real API server, one after the other. */

@@ -5,6 +5,7 @@
  *
  *   --base IMAGE    what it is built on; without it, Debian 12 from its archive with the Node that runs this
  *   --fuse          with what the attach backend `fuse` needs, for nodes without an nbd module
+ *   --arch ARCH     x64 or arm64; for another one than this machine's, its programs must run here: Debian's qemu-user-static
  *
  * Archives are kept under ~/.cache/aoe-csi/images, by what they were made of, until nobody has asked for them for days. Needs root,
  * buildah and mmdebstrap.
@@ -46,14 +47,31 @@ const KEPT_MS = 3 * 24 * 60 * 60 * 1000;
 /** As root of a container without privileges; the time of all files is that of the source. */
 const BUD = ['--isolation', 'chroot', '--layers=false', '--quiet', '--timestamp', epoch()];
 
-const { values } = parseArgs({ options: { base: { type: 'string' }, fuse: { type: 'boolean', default: false } } });
+/** As Debian and the images' own format call what Node calls so. */
+const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
+/** What the kernel runs programs of another processor with: https://docs.kernel.org/admin-guide/binfmt-misc.html */
+const EMULATORS = { x64: 'qemu-x86_64', arm64: 'qemu-aarch64' };
+const NATIVE = (arch) => `@koromix/koffi-linux-${arch}`;
+
+const { values } = parseArgs({
+  options: {
+    base: { type: 'string' },
+    fuse: { type: 'boolean', default: false },
+    arch: { type: 'string', default: process.arch },
+  },
+});
+const { arch } = values;
+const architecture = ARCHITECTURES[arch];
+if (architecture === undefined) throw new Error(`--arch: there are ${Object.keys(ARCHITECTURES).join(' and ')}`);
+const isForeign = arch !== process.arch;
+if (isForeign) requireEmulator();
 const { version } = JSON.parse(readFileSync(join(APP, 'package.json'), 'utf8'));
 const packages = [...defaultPackages(), ...(values.fuse ? ['libnbd-bin'] : [])];
 const reference = `localhost/aoe-csi:${version}`;
 mkdirSync(CACHE, { recursive: true });
 const archive = join(
   CACHE,
-  `aoe-csi-${keyOf(values.base ?? baseKey(), packages.join(' '), readFileSync(DOCKERFILE), ...contentsOf(APP))}.tar`,
+  `aoe-csi-${keyOf(values.base ?? baseKey(), arch, packages.join(' '), readFileSync(DOCKERFILE), ...contentsOf(APP))}.tar`,
 );
 if (!existsSync(archive)) announce(`building ${reference}`, build);
 utimesSync(archive, new Date(), new Date());
@@ -80,11 +98,12 @@ function build() {
     const base = values.base ?? provideBase(scratch);
     mkdirSync(join(scratch, 'app'));
     cpSync(APP, join(scratch, 'app/app'), { recursive: true });
+    if (isForeign) replaceNative(scratch);
     const given = { BASE: base, PACKAGES: packages.join(' '), VERSION: version, REVISION: revision() };
     const words = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
     const context = join(scratch, 'app');
     words.push('--build-context', `bundle=${context}`, '--file', DOCKERFILE, '--tag', reference);
-    buildah(scratch, 'bud', ...BUD, ...words, context);
+    buildah(scratch, 'bud', ...BUD, '--arch', architecture, ...words, context);
     const made = join(scratch, 'image.tar');
     buildah(scratch, 'push', '--quiet', reference, `docker-archive:${made}:${reference}`);
     renameSync(made, archive);
@@ -98,7 +117,7 @@ function provideBase(scratch) {
   const tar = join(CACHE, `base-${baseKey()}.tar`);
   if (!existsSync(tar)) {
     const made = join(scratch, 'base.tar');
-    const options = EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`);
+    const options = [`--architectures=${architecture}`, ...EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`)];
     run('mmdebstrap', '--quiet', '--variant=minbase', ...options, `--include=${packages.join(',')}`, SUITE, made);
     renameSync(made, tar);
   }
@@ -106,16 +125,46 @@ function provideBase(scratch) {
   const folder = join(scratch, 'base');
   mkdirSync(folder);
   cpSync(tar, join(folder, 'base.tar'));
-  cpSync(process.execPath, join(folder, 'node'));
+  cpSync(
+    isForeign ? join(fetched(scratch, `node-linux-${arch}@${process.versions.node}`), 'bin/node') : process.execPath,
+    join(folder, 'node'),
+  );
   // It does not take it from a pipe that is a socket, as those of Node are.
   const file = join(scratch, 'base.Dockerfile');
   writeFileSync(file, 'FROM scratch\nADD base.tar /\nCOPY node /usr/local/bin/node\n');
-  buildah(scratch, 'bud', ...BUD, '--tag', BASE, '--file', file, folder);
+  buildah(scratch, 'bud', ...BUD, '--arch', architecture, '--tag', BASE, '--file', file, folder);
   return BASE;
 }
 
+/** koffi's native part: npm has installed that of this machine. */
+function replaceNative(scratch) {
+  const modules = join(scratch, 'app/app/node_modules');
+  const { version: locked } = JSON.parse(readFileSync(join(repositoryRoot, 'package-lock.json'), 'utf8')).packages[
+    `node_modules/${NATIVE(arch)}`
+  ];
+  rmSync(join(modules, NATIVE(process.arch)), { recursive: true });
+  cpSync(fetched(scratch, `${NATIVE(arch)}@${locked}`), join(modules, NATIVE(arch)), { recursive: true });
+}
+
+/** Fetches a package of npm. @returns its folder */
+function fetched(scratch, name) {
+  const folder = mkdtempSync(join(scratch, 'fetched-'));
+  run('npm', 'pack', '--silent', '--pack-destination', folder, name);
+  const [file] = readdirSync(folder);
+  run('tar', '-xzf', join(folder, file), '-C', folder);
+  return join(folder, 'package');
+}
+
+function requireEmulator() {
+  if (existsSync(join('/proc/sys/fs/binfmt_misc', EMULATORS[arch]))) return;
+  throw new Error(
+    `programs for ${arch} don't run here, and an image for it is made with them: apt-get install qemu-user-static, and where no service ` +
+      'has done so, mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc and register its interpreter',
+  );
+}
+
 function baseKey() {
-  return keyOf(SUITE, process.version, process.arch, packages.join(' '), EXCLUDED.join(' '));
+  return keyOf(SUITE, process.version, arch, packages.join(' '), EXCLUDED.join(' '));
 }
 
 /** Each build has a storage of its own: several at once, of other sources, have images of the same names; and nothing is left. */

@@ -15,9 +15,14 @@ export interface Image {
   readonly archive: string;
 }
 
-/** The driver's image with the sources as they are built, and what the attach backend `fuse` needs: nodes here have no nbd module. */
-export function buildImage(): Image {
+/**
+ * The driver's image with the sources as they are built, and what the attach backend `fuse` needs: nodes here have no nbd module.
+ * @param words more of tools/image.js
+ */
+export function buildImage(...words: readonly string[]): Image {
   execFileSync(process.execPath, [pathOf('tools/bundle.js')], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const answer = execFileSync(process.execPath, [pathOf('tools/image.js'), '--fuse'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const answer = execFileSync(process.execPath, [pathOf('tools/image.js'), '--fuse', ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   return JSON.parse(answer.toString()) as Image;
 }

@@ -50,6 +50,8 @@ const CLUSTER_PACKAGES = [
   'buildah',
   'mmdebstrap',
   'busybox-static',
+  // For an image with another processor's programs.
+  'qemu-user-static',
   // For nodes that are guests.
   'qemu-system-x86',
   'qemu-utils',

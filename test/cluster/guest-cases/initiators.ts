@@ -3,6 +3,8 @@ import { expect } from '@jest/globals';
 import { CONTAINERD_SOCKET } from '../../support/cluster-containerd.ts';
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import type { GuestNode } from '../../support/cluster-guest-node.ts';
+import type { Values } from '../../support/cluster-helm.ts';
+import { MOUNT } from '../../support/cluster-workloads.ts';
 import { clusterCase, figure } from '../cases/given.ts';
 import type { GuestsGiven } from './guests-given.ts';
 import { whileWriting } from './while-writing.ts';
@@ -15,7 +17,7 @@ const NEXT_TAG = 'next';
 export function initiators(given: GuestsGiven): void {
   clusterCase(given, 'an initiator is killed, and its pods write on', async () => {
     await whileWriting(given, 'initiator killed', async ({ node }) => {
-      await given.cluster.node(node).run('sh', '-c', 'kill -9 $(pgrep -f "^[^ ]*node .* initiator --interfaces")');
+      await killInitiator(given.cluster.node(node));
     });
   });
 
@@ -31,16 +33,32 @@ export function initiators(given: GuestsGiven): void {
     const { cluster, driver } = given;
     for (const node of cluster.nodes) await tagImage(node);
     await whileWriting(given, 'initiators upgraded', async () => {
-      const before = await driver.nodePods();
-      await driver.upgrade({ image: { tag: NEXT_TAG } });
-      for (const pod of await driver.nodePodsAfter(before)) {
+      for (const pod of await exchange(given, { image: { tag: NEXT_TAG } })) {
         const [said] = /took over from the initiator that ran before[^"]*/.exec(await driver.podLog(pod, 'initiator')) ?? [];
         expect(said).toBeDefined();
         figure(`${pod} ${String(said)}`);
       }
-      await driver.ready();
     });
   });
+
+  clusterCase(
+    given,
+    'initiators with a list of capabilities in place of privileges take over, and serve new volumes, too',
+    async () => {
+      const { cluster, driver, work } = given;
+      await whileWriting(given, 'privileges taken from initiators', async ({ node }) => {
+        await exchange(given, { initiator: { privileged: false } });
+        expect(await driver.inInitiator(node, 'grep', 'CapEff', '/proc/1/status')).not.toMatch(/f{8}/);
+        await work.claim('more', { size: '100Mi' });
+        await work.pod('second', { claim: 'more', node });
+        await work.running('second');
+        expect(await work.run('second', 'cat /proc/mounts')).toMatch(new RegExp(`^/dev/nbd\\d+ ${MOUNT} `, 'm'));
+        await killInitiator(cluster.node(node));
+        await work.run('second', `echo durable >${MOUNT}/file && sync ${MOUNT}/file`);
+      });
+      await exchange(given, {});
+    },
+  );
 
   clusterCase(given, 'all is uninstalled in spite of a volume in use, installed again, and the pod writes on', async () => {
     const { cluster, driver } = given;
@@ -53,6 +71,19 @@ export function initiators(given: GuestsGiven): void {
       await driver.install();
     });
   });
+}
+
+/** Upgrades to these values, and waits until all nodes have new pods. @returns their names */
+async function exchange({ driver }: GuestsGiven, values: Values): Promise<readonly string[]> {
+  const before = await driver.nodePods();
+  await driver.upgrade(values);
+  const after = await driver.nodePodsAfter(before);
+  await driver.ready();
+  return after;
+}
+
+async function killInitiator(node: GuestNode): Promise<void> {
+  await node.run('sh', '-c', 'kill -9 $(pgrep -f "^[^ ]*node .* initiator --interfaces")');
 }
 
 /** A name that its image has on a node from now on. */

@@ -12,6 +12,15 @@ const AWAY_MS = 20_000;
 const SMALL_MTU = 1500;
 const BIG = 1 << 20;
 
+/**
+ * Reads a target with aoe.ko. What hangs then hangs as long as the node runs: it is the last thing that happens to it.
+ * @see aoe.ko's aoecmd.c: it sends frames as large as the interface has it, and learns nothing from their loss
+ */
+const KERNELS_OWN = `modprobe aoe aoe_iflist=san0 && echo >/dev/etherd/discover && sleep 10
+dd if=/dev/etherd/$1 of=/dev/null bs=64k count=1 iflag=direct 2>/dev/null &
+for second in $(seq 60); do sleep 1; kill -0 $! 2>/dev/null || { echo "read after $second s"; exit; }; done
+echo "no read within 60 s, $(cat /sys/block/etherd!$1/state)"`;
+
 /** What happens on the storage network. */
 export function storageNetwork(given: GuestsGiven): void {
   clusterCase(given, 'a target is away for a while, has forgotten everything, and a pod writes on', async () => {
@@ -44,6 +53,9 @@ export function storageNetwork(given: GuestsGiven): void {
       const payloadBytes = await payloadOf(given, node.name, target);
       expect(payloadBytes).toBeLessThan(SMALL_MTU);
       figure(`behind a wire with MTU ${String(SMALL_MTU)}: ${String(payloadBytes)} byte in a frame`);
+      const other = given.disks.find((each) => each !== target) ?? '';
+      const peer = await node.run('sh', '-c', KERNELS_OWN, 'sh', other);
+      figure(`behind it, the kernel's own initiator: ${peer.trim()}`);
     });
   });
 }
