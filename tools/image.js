@@ -51,7 +51,6 @@ const BUD = ['--isolation', 'chroot', '--layers=false', '--quiet', '--timestamp'
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 /** What the kernel runs programs of another processor with: https://docs.kernel.org/admin-guide/binfmt-misc.html */
 const EMULATORS = { x64: 'qemu-x86_64', arm64: 'qemu-aarch64' };
-const NATIVE = (arch) => `@koromix/koffi-linux-${arch}`;
 
 const { values } = parseArgs({
   options: {
@@ -139,11 +138,14 @@ function provideBase(scratch) {
 /** koffi's native part: npm has installed that of this machine. */
 function replaceNative(scratch) {
   const modules = join(scratch, 'app/app/node_modules');
-  const { version: locked } = JSON.parse(readFileSync(join(repositoryRoot, 'package-lock.json'), 'utf8')).packages[
-    `node_modules/${NATIVE(arch)}`
-  ];
-  rmSync(join(modules, NATIVE(process.arch)), { recursive: true });
-  cpSync(fetched(scratch, `${NATIVE(arch)}@${locked}`), join(modules, NATIVE(arch)), { recursive: true });
+  const native = nativeOf(arch);
+  const { packages: locked } = JSON.parse(readFileSync(join(repositoryRoot, 'package-lock.json'), 'utf8'));
+  rmSync(join(modules, nativeOf(process.arch)), { recursive: true });
+  cpSync(fetched(scratch, `${native}@${locked[`node_modules/${native}`].version}`), join(modules, native), { recursive: true });
+}
+
+function nativeOf(processor) {
+  return `@koromix/koffi-linux-${processor}`;
 }
 
 /** Fetches a package of npm. @returns its folder */
