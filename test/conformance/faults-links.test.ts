@@ -67,7 +67,8 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       expect(result).toMatchObject({ error: 0, text: '' });
       // A write may have to wait for the quarantine of an older one's lost copy, at the same place.
       expect(result.slowestMs).toBeLessThan(patiently(2_800));
-      expect((await initiator.path('e10.3')).payloadBytes).toBe(4096);
+      // On a busy machine a probe may have been lost: then it is tried again.
+      await eventually('the largest frames that pass', 15_000, async () => (await initiator.path('e10.3')).payloadBytes === 4096);
     });
   });
 
@@ -85,7 +86,8 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       middle.ip('link set port1 mtu 4200');
       const result = await io;
       expect(result).toMatchObject({ error: 0, text: '' });
-      expect((await initiator.path('e10.3')).payloadBytes).toBe(4096);
+      // On a busy machine a probe may have been lost: then it is tried again.
+      await eventually('the largest frames that pass', 15_000, async () => (await initiator.path('e10.3')).payloadBytes === 4096);
     });
   });
 
