@@ -34,9 +34,10 @@ export function targetsAway(seconds: number): Fault {
 export function interfaceDown(seconds: number): Fault {
   return {
     name: `interface down for ${String(seconds)} s`,
-    inflict: async () => {
+    inflict: async (_host, targets) => {
       execFileSync('ip', ['link', 'set', SAN, 'down']);
       await sleep(seconds * 1000);
+      await targets.revive();
       execFileSync('ip', ['link', 'set', SAN, 'up']);
     },
   };

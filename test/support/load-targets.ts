@@ -65,6 +65,17 @@ export class LoadTargets {
     }
   }
 
+  /**
+   * Starts again those that have ended, as whatever watches over them on a real machine does: a virtual wire whose other end is switched
+   * off may answer a reply with ENOBUFS, and on that vblade ends.
+   */
+  async revive(): Promise<void> {
+    if (this.#program !== 'vblade') return;
+    for (const [index, name] of VOLUMES.entries()) {
+      if (!this.#processes[index].running) this.#processes[index] = await this.#host.lab.vblade(name, this.disk(name));
+    }
+  }
+
   /** Takes them away without a word, as when their machine loses power. */
   async kill(): Promise<void> {
     for (const process of this.#processes.splice(0)) await process.end('SIGKILL');
