@@ -13,9 +13,11 @@ const QUESTIONS_MAX = 128;
 const ASK_AGAIN_MS = 60_000;
 /** A target that did not answer this many questions in a row is not seen any more, until it answers one. */
 const SILENT_QUESTIONS = 2;
-/** A target that leaves this many questions about reservations unanswered, but is there, knows nothing of them. */
+/** A target that leaves this many questions about reservations unanswered, but is there, counts as one that knows nothing of them. */
 const UNKNOWN_QUESTIONS = 2;
 const RESERVED_MS = 2_000;
+/** It may only have been busy, or the network: it is asked again, and if it goes on being silent twice as late each time, up to this. */
+const UNKNOWN_PAUSE_MS_MAX = 3_600_000;
 
 /** What is known of a disk that nobody here has attached. */
 interface Acquaintance {
@@ -26,6 +28,8 @@ interface Acquaintance {
   askedMs: number;
   silentQuestions: number;
   unknownQuestions: number;
+  /** When to ask about reservations again; Infinity when it has said what it knows of them. */
+  fencingDueMs: number;
 }
 
 /** What this node sees of the storage network, and what the targets there can do. */
@@ -62,7 +66,10 @@ export class Sights {
     const known = this.#known.get(target.name);
     if (known?.identity === identity) return known;
     const configString = configStringText(target.configString);
-    const made = { identity, fencing: undefined, configString, askedMs: -Infinity, silentQuestions: 0, unknownQuestions: 0 };
+    const made = {
+      ...{ identity, fencing: undefined, configString },
+      ...{ askedMs: -Infinity, silentQuestions: 0, unknownQuestions: 0, fencingDueMs: 0 },
+    };
     this.#known.set(target.name, made);
     return made;
   }
@@ -106,18 +113,21 @@ export class Sights {
       known.silentQuestions++;
       return;
     }
-    if (known.fencing === undefined) known.fencing = await this.#fencingOf(target.name, known);
+    if (known.fencingDueMs <= performance.now()) await this.#askFencing(target.name, known);
   }
 
   /** A target that knows command 3 answers it; one that does not says so, or nothing at all. Reading changes nothing. */
-  async #fencingOf(address: string, known: Acquaintance): Promise<FencingLevel | undefined> {
+  async #askFencing(address: string, known: Acquaintance): Promise<void> {
     try {
       const { error } = await this.#initiator.reserved(address, RESERVED_MS);
-      return error === 0 ? 'reserve' : 'claim';
+      known.fencing = error === 0 ? 'reserve' : 'claim';
+      known.fencingDueMs = Infinity;
     } catch (error) {
       if (!isVolumeError(error)) throw error;
-      known.unknownQuestions++;
-      return known.unknownQuestions < UNKNOWN_QUESTIONS ? undefined : 'claim';
+      if (++known.unknownQuestions < UNKNOWN_QUESTIONS) return;
+      known.fencing = 'claim';
+      const pauseMs = ASK_AGAIN_MS * 2 ** (known.unknownQuestions - UNKNOWN_QUESTIONS);
+      known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
     }
   }
 }

@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { InitiatorClient } from '../../src/node/initiator-client.ts';
+import { Sights } from '../../src/node/sights.ts';
+import { VolumeError } from '../../src/volumes/errors.ts';
+
+const MINUTE_MS = 60_000;
+const TARGET = {
+  name: 'e10.1',
+  shelf: 10,
+  slot: 1,
+  state: 'discovered',
+  sectors: 8,
+  serial: 's',
+  model: 'm',
+  configString: new Uint8Array(),
+};
+
+let isBusy: boolean;
+let questions: number;
+let sights: Sights;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  [isBusy, questions] = [true, 0];
+  // What an initiator answers; what it does itself is tested with real ones.
+  const initiator: Pick<InitiatorClient, 'interfaces' | 'targets' | 'configString' | 'reserved'> = {
+    interfaces: async () => Promise.resolve([]),
+    targets: async () => Promise.resolve([{ ...TARGET, paths: [{ interface: 'eth1' }] }] as never),
+    configString: async () => Promise.resolve({ text: '' } as never),
+    reserved: async () => {
+      questions++;
+      if (isBusy) throw new VolumeError('unavailable', 'no answer');
+      return Promise.resolve({ error: 0, macs: [] } as never);
+    },
+  };
+  sights = new Sights(initiator as InitiatorClient);
+});
+
+afterEach(() => void jest.useRealTimers());
+
+const fencing = async (): Promise<string> => (await sights.look()).targets['e10.1'].fencing;
+
+describe('look()', () => {
+  test('asks a target again about reservations that was only busy, and believes its answer for good', async () => {
+    expect(await fencing()).toBe('claim');
+    expect(await fencing()).toBe('claim');
+    isBusy = false;
+    expect(await fencing()).toBe('claim');
+    jest.advanceTimersByTime(MINUTE_MS);
+    expect(await fencing()).toBe('reserve');
+    isBusy = true;
+    for (let minute = 0; minute < 10; minute++) {
+      jest.advanceTimersByTime(MINUTE_MS);
+      expect(await fencing()).toBe('reserve');
+    }
+    expect(questions).toBe(3);
+  });
+
+  test('asks one that goes on being silent less and less often, and never leaves it alone', async () => {
+    for (let minute = 0; minute < 24 * 60; minute++) {
+      expect(await fencing()).toBe('claim');
+      jest.advanceTimersByTime(MINUTE_MS);
+    }
+    expect(questions).toBeGreaterThan(24);
+    expect(questions).toBeLessThan(40);
+  });
+});
