@@ -24,7 +24,8 @@ interface Acquaintance {
   /** Another disk at the same address may belong to another kind of target. */
   readonly identity: string;
   fencing: FencingLevel | undefined;
-  configString: string;
+  /** As it said when asked; undefined until then. */
+  configString: string | undefined;
   askedMs: number;
   silentQuestions: number;
   unknownQuestions: number;
@@ -56,18 +57,21 @@ export class Sights {
     };
   }
 
-  /** That a target's config string has changed: it is read again with the next look. */
+  /** That a target's config string has changed: it is read again with the next look. What it knows of reservations stays. */
   forget(address: string): void {
-    this.#known.delete(address);
+    const known = this.#known.get(address);
+    if (known === undefined) return;
+    known.configString = undefined;
+    known.askedMs = -Infinity;
+    known.silentQuestions = 0;
   }
 
   #acquaintance(target: TargetReport): Acquaintance {
     const identity = `${target.serial} ${target.model}`;
     const known = this.#known.get(target.name);
     if (known?.identity === identity) return known;
-    const configString = configStringText(target.configString);
     const made = {
-      ...{ identity, fencing: undefined, configString },
+      ...{ identity, fencing: undefined, configString: undefined },
       ...{ askedMs: -Infinity, silentQuestions: 0, unknownQuestions: 0, fencingDueMs: 0 },
     };
     this.#known.set(target.name, made);
@@ -87,7 +91,7 @@ export class Sights {
 
   #sight(target: TargetReport): SightRecord {
     const { serial, model, sectors, paths } = target;
-    const { configString, fencing = 'claim' } = this.#acquaintance(target);
+    const { configString = configStringText(target.configString), fencing = 'claim' } = this.#acquaintance(target);
     return {
       identity: { serial, model, sizeBytes: sectors * SECTOR_BYTES },
       configString,

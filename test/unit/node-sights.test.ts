@@ -56,6 +56,17 @@ describe('look()', () => {
     expect(questions).toBe(3);
   });
 
+  test('still knows, after forget(), that a target can refuse others', async () => {
+    isBusy = false;
+    expect(await fencing()).toBe('reserve');
+    isBusy = true;
+    for (let wipe = 0; wipe < 3; wipe++) {
+      sights.forget('e10.1');
+      expect(await fencing()).toBe('reserve');
+    }
+    expect(questions).toBe(1);
+  });
+
   test('asks one that goes on being silent less and less often, and never leaves it alone', async () => {
     for (let minute = 0; minute < 24 * 60; minute++) {
       expect(await fencing()).toBe('claim');
