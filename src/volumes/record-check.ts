@@ -121,6 +121,7 @@ const nodeRecord = object<NodeRecord>({
   bootId: text,
   targets: mapOf(sight),
   staged: mapOf(object<StagedRecord>({ epoch: count, fenced: flag })),
+  problems: optional(textMap),
   aliveAtMs: count,
 });
 

@@ -153,6 +153,8 @@ export interface NodeRecord {
   readonly targets: Readonly<Record<string, SightRecord>>;
   /** By volume id. */
   readonly staged: Readonly<Record<string, StagedRecord>>;
+  /** Not written any more: older node plugins do, and could write nothing where the definitions did not know it. */
+  readonly problems?: Readonly<Record<string, string>> | undefined;
   /** Milliseconds since 1970, by the node's clock, when it last said that it lives; written rarely (see liveness.ts). */
   readonly aliveAtMs: number;
 }

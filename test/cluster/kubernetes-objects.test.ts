@@ -119,6 +119,12 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
     expect(await failureOf(store.showConditions('n2', [kernel]))).toMatch(/^unavailable: .*n2 .*no record yet/);
   });
 
+  test('the record of an older node plugin, with what its checks have found, is taken', async () => {
+    const problems = { clock: 'the clock is late; set it' };
+    const { version } = await store.nodes.create('n1', nodeRecord('n1', [], { problems }));
+    expect(await failureOf(store.nodes.update('n1', version, nodeRecord('n1', [])))).toBe('nothing');
+  });
+
   test('the API server says what time it is', async () => {
     const before = Date.now();
     const serverMs = await store.nowMs();
