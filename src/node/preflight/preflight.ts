@@ -40,6 +40,8 @@ export class Preflight {
   readonly #fit = Promise.withResolvers<void>();
   readonly #said: Partial<Record<Check, string>> = {};
   #areShown = false;
+  /** Why they could not be shown: said once. */
+  #complaint = '';
   #ended: Promise<void> = Promise.resolve();
 
   constructor(parts: NodeParts, { registrationFolder, needsInitiator }: PreflightOptions, metrics: Registry, logger: Logger) {
@@ -119,8 +121,16 @@ export class Preflight {
     }
     if (this.#areShown) return;
     const { nodeId, store } = this.#parts;
-    // The reporter complains about a store that does not answer; the next look shows them.
-    await store.showConditions?.(nodeId, conditionsOf(findings)).then(() => (this.#areShown = true), ignored);
+    try {
+      await store.showConditions?.(nodeId, conditionsOf(findings));
+      this.#areShown = true;
+      this.#complaint = '';
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      // The next look tries again. An event that got lost is not made again: the condition says the same.
+      if (error.message !== this.#complaint) this.#logger.warn(`what was found can't be shown: ${error.message}`);
+      this.#complaint = error.message;
+    }
   }
 }
 
