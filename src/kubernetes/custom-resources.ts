@@ -1,7 +1,7 @@
 import { NODE_RECORD_SCHEMA, TARGET_RECORD_SCHEMA } from '../volumes/record-check.ts';
 import type { Schema } from '../volumes/record-shapes.ts';
 import { ESCAPE } from './object-names.ts';
-import { GROUP, NODES, TARGETS, VERSION, type Resource } from './resources.ts';
+import { CONDITION_CHARACTERS_MAX, GROUP, NODES, TARGETS, VERSION, type Resource } from './resources.ts';
 
 /**
  * The definitions of the driver's kinds: what stands in deploy/helm/definitions. Their schemas are those of the records (record-check.ts);
@@ -28,7 +28,7 @@ interface Column {
 
 type Json = Readonly<Record<string, unknown>>;
 
-const CONDITION_TEXT = { type: 'string', maxLength: 32_768 };
+const CONDITION_TEXT = { type: 'string', maxLength: CONDITION_CHARACTERS_MAX };
 /** What people look at, and nothing is decided on: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#Condition */
 const CONDITIONS: Json = {
   type: 'object',

@@ -4,10 +4,10 @@ import type { NodeCondition } from '../volumes/store.ts';
 import type { ApiConnection, ApiRequest } from './api-connection.ts';
 import { answered, refusal, saysThereIsNone, type Attempt } from './api-failure.ts';
 import { objectNameOf } from './object-names.ts';
-import { API_VERSION, EVENTS, NODES } from './resources.ts';
+import { API_VERSION, CONDITION_CHARACTERS_MAX, EVENTS, NODES } from './resources.ts';
 
-/** Of an event the API server takes no more; of a condition 32,768. */
-const MESSAGE_CHARACTERS_MAX = 1_024;
+/** The API server takes no more of an event. */
+const EVENT_CHARACTERS_MAX = 1_024;
 
 /** As all kinds have it: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#Condition */
 interface Condition {
@@ -82,7 +82,7 @@ export class NodeConditions {
         involvedObject: { apiVersion: API_VERSION, kind: NODES.kind, name, namespace, uid },
         type: status === 'True' ? 'Normal' : 'Warning',
         reason: `${type}${condition.reason}`,
-        message: (message || 'it is well now').slice(0, MESSAGE_CHARACTERS_MAX),
+        message: (message || 'it is well now').slice(0, EVENT_CHARACTERS_MAX),
         source: { component: 'aoe-csi', host },
         firstTimestamp: now,
         lastTimestamp: now,
@@ -102,8 +102,10 @@ export class NodeConditions {
   }
 }
 
-function asCondition({ type, isGood, reason, message }: NodeCondition, before: Condition | undefined, now: string): Condition {
+function asCondition(condition: NodeCondition, before: Condition | undefined, now: string): Condition {
+  const { type, isGood, reason } = condition;
   const status = isGood ? 'True' : 'False';
+  const message = condition.message.slice(0, CONDITION_CHARACTERS_MAX);
   return { type, status, reason, message, lastTransitionTime: before?.status === status ? before.lastTransitionTime : now };
 }
 

@@ -18,3 +18,6 @@ export const NODES: Resource = { kind: 'AoeNode', plural: 'aoenodes', singular: 
 export const LEASE_API_VERSION = 'coordination.k8s.io/v1';
 export const LEASES: Resource = { kind: 'Lease', plural: 'leases', singular: 'lease', shortName: 'lease' };
 export const EVENTS: Resource = { kind: 'Event', plural: 'events', singular: 'event', shortName: 'ev' };
+
+/** Of a text in a condition; as Kubernetes' own kinds have it. */
+export const CONDITION_CHARACTERS_MAX = 32_768;
