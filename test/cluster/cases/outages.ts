@@ -3,12 +3,11 @@ import { expect } from '@jest/globals';
 import { CONTROLLERS, DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import type { Cluster } from '../../support/cluster.ts';
 import { MOUNT } from '../../support/cluster-workloads.ts';
-import { clusterCase, figure, type Given } from './given.ts';
+import { failOver } from './failover.ts';
+import { clusterCase, type Given } from './given.ts';
 import { requireNoGap, startWriter } from './writer.ts';
 
-const HEAL_MS = 120_000;
 const RELEASED_MS = 60_000;
-const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
 
 /** What ends while volumes are used. With devices by FUSE the initiator must not: what needs that is tested on others (test/kernel). */
 export function outages(given: Given): void {
@@ -49,33 +48,12 @@ export function outages(given: Given): void {
   });
 
   clusterCase(given, 'a node hangs, and its pod runs on the other one, which alone can write', async () => {
-    const { work, cluster, driver } = given;
+    const { work } = given;
     const node = await startWriter(work);
-    const other = given.otherNode(node);
-    const target = await work.bound('data');
-    const frozenMs = performance.now();
-    cluster.node(node).freeze();
-    try {
-      await cluster.kubectl.run('taint', 'nodes', node, OUT_OF_SERVICE);
-      await work.pod('successor', { claim: 'data', node: other });
-      await cluster.kubectl.run('delete', 'pod', 'writer', `--namespace=${work.namespace}`, '--wait=false');
-      await work.running('successor');
-      figure(`failover took ${((performance.now() - frozenMs) / 1000).toFixed(1)} s`);
+    await failOver(given, { node, pod: 'writer', claim: 'data' }, async () => {
       expect(await work.run('successor', `cat ${MOUNT}/clock`)).toMatch(/^\d{10}$/);
       await work.run('successor', `echo successor > ${MOUNT}/owner; sync ${MOUNT}/owner`);
-    } finally {
-      cluster.node(node).thaw();
-    }
-    // Whom the volume was taken from goes on with what it was about to write: its target refuses it.
-    await cluster.until(`${node} to be refused`, HEAL_MS, async () =>
-      (await driver.log(node, 'initiator')).includes('"component":"reserved"'),
-    );
-    await cluster.until(`${node} to have given ${target} up`, HEAL_MS, async () => {
-      const [{ spec }] = (await driver.list('aoenodes')).filter(({ metadata }) => metadata.name === node);
-      return Object.keys(spec['staged'] as object).length === 0;
     });
-    await cluster.kubectl.run('taint', 'nodes', node, `${OUT_OF_SERVICE}-`);
-    await driver.ready();
     await work.delete('pod', 'successor');
     await work.pod('reader', { claim: 'data' });
     await work.running('reader');
