@@ -7,7 +7,12 @@ export const PAUSE_IMAGE = 'localhost/pause:1';
 
 /** A command line that takes an image from a file, as `docker save` or buildah's docker-archive make them. */
 export function importing(image: string, socket = CONTAINERD_SOCKET): string[] {
-  return ['ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', image];
+  return [...imagesCommand(socket), 'import', image];
+}
+
+/** What a command line begins with that works with a node's images. */
+export function imagesCommand(socket = CONTAINERD_SOCKET): string[] {
+  return ['ctr', '--address', socket, '--namespace', 'k8s.io', 'images'];
 }
 
 export interface ContainerdOptions {

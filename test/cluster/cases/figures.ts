@@ -1,6 +1,6 @@
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import type { AuditEntry } from '../../support/cluster-control-plane.ts';
-import { CONTAINERD_SOCKET } from '../../support/cluster-containerd.ts';
+import { imagesCommand } from '../../support/cluster-containerd.ts';
 import type { KubernetesObject } from '../../support/cluster-kubectl.ts';
 import type { ClusterNode } from '../../support/cluster-node.ts';
 import { clusterCase, figure, type Given } from './given.ts';
@@ -46,16 +46,7 @@ function isRecord({ resource }: AuditEntry['objectRef']): boolean {
 }
 
 async function imageSize(node: ClusterNode): Promise<string> {
-  const images = await node.run(
-    'ctr',
-    '--address',
-    CONTAINERD_SOCKET,
-    '--namespace',
-    'k8s.io',
-    'images',
-    'list',
-    'name~=aoe-csi',
-  );
+  const images = await node.run(...imagesCommand(), 'list', 'name~=aoe-csi');
   return /\d[\d.]* [KMG]iB/.exec(images)?.[0] ?? images;
 }
 

@@ -61,18 +61,8 @@ export function releases(given: Given): void {
       const seen = nodes.map(({ spec }) => Object.keys(spec['targets'] as object));
       return seen.length === cluster.nodes.length && seen.every((names) => given.disks.every((disk) => names.includes(disk)));
     });
-    const [{ metadata }] = await listed.list('pods', '--selector=app.kubernetes.io/component=node');
-    const words = [
-      'exec',
-      metadata.name,
-      `--namespace=${LISTED.name}`,
-      '--container=initiator',
-      '--',
-      'grep',
-      'CapEff',
-      '/proc/1/status',
-    ];
-    expect(Number.parseInt((await cluster.kubectl.run(...words)).split(/\s+/)[1], 16)).toBe(CAPABILITIES);
+    const said = await listed.inInitiator(cluster.nodes[0].name, 'grep', 'CapEff', '/proc/1/status');
+    expect(Number.parseInt(said.split(/\s+/)[1], 16)).toBe(CAPABILITIES);
     await listed.uninstall();
   });
 }

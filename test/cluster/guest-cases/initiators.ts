@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
-import { CONTAINERD_SOCKET } from '../../support/cluster-containerd.ts';
+import { imagesCommand } from '../../support/cluster-containerd.ts';
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import type { GuestNode } from '../../support/cluster-guest-node.ts';
 import type { Values } from '../../support/cluster-helm.ts';
@@ -88,7 +88,7 @@ async function killInitiator(node: GuestNode): Promise<void> {
 
 /** A name that its image has on a node from now on. */
 async function tagImage(node: GuestNode): Promise<void> {
-  const images = ['ctr', '--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', 'images'];
+  const images = imagesCommand();
   const names = (await node.run(...images, 'list', '--quiet')).split('\n');
   const own = names.find((name) => name.startsWith('localhost/aoe-csi:')) ?? '';
   await node.run(...images, 'tag', '--force', own, own.replace(/:[^:]*$/, `:${NEXT_TAG}`));
