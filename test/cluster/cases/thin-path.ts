@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
+import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import { DEVICE, MOUNT } from '../../support/cluster-workloads.ts';
 import { clusterCase, type Given } from './given.ts';
 
@@ -9,6 +10,12 @@ export function thinPath(given: Given): void {
     const nodes = await given.driver.list('aoenodes');
     expect(nodes.map(({ metadata }) => metadata.name)).toEqual(['node-1', 'node-2']);
     for (const name of given.disks) await given.driver.free(name);
+  });
+
+  clusterCase(given, 'says of its nodes that volumes can be used there', async () => {
+    const passed = ['wait', 'aoenodes', '--all', '--for=condition=PreflightPassed', '--timeout=60s'];
+    const said = await given.cluster.kubectl.run(...passed, `--namespace=${DRIVER_NAMESPACE}`);
+    expect(said.match(/node-\d condition met/g)).toEqual(['node-1 condition met', 'node-2 condition met']);
   });
 
   clusterCase(
