@@ -58,10 +58,9 @@ async function memoryOf(
   const lines = (await Promise.all(nodes.map(async (node) => node.run('sh', '-c', PROCESSES)))).join('\n').split('\n');
   const found = new Map<string, number[]>();
   for (const { metadata, status } of pods) {
-    const containers = (status?.['containerStatuses'] ?? []) as readonly {
-      readonly name: string;
-      readonly containerID: string;
-    }[];
+    const containers = [status?.['initContainerStatuses'], status?.['containerStatuses']].flatMap(
+      (each) => (each ?? []) as readonly { readonly name: string; readonly containerID: string }[],
+    );
     for (const { name, containerID } of containers) {
       const id = containerID.replace(/^.*\//, '');
       const kib = lines.filter((line) => line.includes(id)).map((line) => Number(line.split(' rss ')[1] ?? 0));

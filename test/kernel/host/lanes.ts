@@ -2,9 +2,10 @@ import { basename } from 'node:path';
 
 /** About how many seconds files of cases take in one guest on a quiet machine; it only decides which guest runs them. */
 const SECONDS: Readonly<Record<string, number>> = {
-  prove: 450,
   'csi-crash': 240,
   'csi-sanity': 240,
+  'prove-endings': 230,
+  'prove-faults': 230,
   'nbd-away': 160,
   'nbd-hazards': 150,
   'nbd-hand-over-crash': 130,
