@@ -8,6 +8,7 @@ import { Counters, NO_PLACEMENT, type Core, type ReplyPlacement } from './core.t
 import { Discovery, type SightingListener } from './discovery.ts';
 import type { EngineEvents } from './events.ts';
 import { Exchanges } from './exchanges.ts';
+import { Fencing } from './fencing.ts';
 import { FragmentPool } from './fragment.ts';
 import { checkResponse, FRAME_OK } from './header.ts';
 import { FreshIdentity } from './fresh-identity.ts';
@@ -119,7 +120,9 @@ export class Engine implements SightingListener {
     this.#commands = new TargetCommands(this.#core);
     this.#freshIdentity = new FreshIdentity(this.#health);
     this.#recovery.watch(this.#health);
-    this.#health.connect(this.#replies);
+    const fencing = new Fencing(this.#core, this.#recovery, this.#health, this.#replies, this.#commands);
+    this.#health.connect(fencing);
+    this.#replies.connect(fencing);
     this.#discovery.connect(this.#health, this.#payload, this);
   }
 

@@ -1,10 +1,9 @@
 import type { Identity } from './identify.ts';
 import type { Path } from './path.ts';
-import type { Target } from './target.ts';
 
-/** Whoever ends a volume's I/O once its target is reserved by another initiator. */
-export interface FenceKeeper {
-  fence(target: Target, nowUs: number): void;
+/** Whoever decides what becomes of a volume whose target has refused a path's I/O as reserved. */
+export interface RefusalListener {
+  refused(path: Path, nowUs: number): void;
 }
 
 /** An unattached target's identity has been learnt. */

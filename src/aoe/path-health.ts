@@ -29,7 +29,7 @@ import {
   STANDING_UNPROVEN,
   type Path,
 } from './path.ts';
-import type { FenceKeeper, IdentityListener } from './health-listeners.ts';
+import type { IdentityListener, RefusalListener } from './health-listeners.ts';
 import type { PathWatcher, Recovery } from './recovery.ts';
 import { startedAnew, tellAnnounced } from './restarts.ts';
 import { TARGET_DOWN, TARGET_FENCED, type Target } from './target.ts';
@@ -48,7 +48,7 @@ export class PathHealth implements PathWatcher {
   readonly #payload: PayloadProbe;
   readonly #listener: IdentityListener;
   readonly #admission: Admission;
-  #keeper: FenceKeeper | undefined;
+  #refusals: RefusalListener | undefined;
 
   constructor(core: Core, recovery: Recovery, exchanges: Exchanges, payload: PayloadProbe, listener: IdentityListener) {
     this.#core = core;
@@ -60,8 +60,8 @@ export class PathHealth implements PathWatcher {
     this.#admission = new Admission(core);
   }
 
-  connect(keeper: FenceKeeper): void {
-    this.#keeper = keeper;
+  connect(listener: RefusalListener): void {
+    this.#refusals = listener;
   }
 
   /** Starts the questions from the first one. What was under way on the path will be sent again. */
@@ -180,10 +180,10 @@ export class PathHealth implements PathWatcher {
     if (path.standing === STANDING_PROVEN && sectors <= path.sectorsMax) this.#payload.refused(path, sectors, nowUs);
   }
 
-  /** The target says that it can't serve I/O now: from the start again, but not at once. */
-  unavailable(path: Path, nowUs: number): void {
-    if (path.standing !== STANDING_PROVEN) return;
-    path.target.obstacle = 'it says that its disk is unavailable';
+  /** The target says that it can't serve the path's I/O now: from the start again, but not at once. */
+  obstructed(path: Path, obstacle: string, nowUs: number): void {
+    if (path.standing !== STANDING_PROVEN && path.standing !== STANDING_IDENTIFIED) return;
+    path.target.obstacle = obstacle;
     this.leave(path);
     path.pauseUs = UNAVAILABLE_POLL_US;
     path.identify.dueUs = nowUs + UNAVAILABLE_POLL_US;
@@ -355,7 +355,7 @@ export class PathHealth implements PathWatcher {
   #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
     const { target } = path;
     if (aoeError === AOE_ERROR_RESERVED && target.volume?.ready === true) {
-      this.#keeper?.fence(target, nowUs);
+      this.#refusals?.refused(path, nowUs);
       return;
     }
     if (path.standing === STANDING_PROVEN) {
@@ -365,8 +365,7 @@ export class PathHealth implements PathWatcher {
     if (path.standing !== STANDING_IDENTIFIED) return;
     // An unreadable sector 0 is the disk's trouble, not the path's; a refusal, or a reply without its data, is the path's.
     if (aoeError !== 0 || (!failed && !whole)) {
-      target.obstacle =
-        aoeError === 0 ? 'it answers a read with too little data' : `it refuses a read: ${aoeErrorName(aoeError)}`;
+      target.obstacle = aoeError === 0 ? 'its answers to reads are too short' : `it refuses a read: ${aoeErrorName(aoeError)}`;
       path.probe.attempts = 0;
       this.update(target, nowUs);
       return;
@@ -390,6 +389,7 @@ export class PathHealth implements PathWatcher {
     path.window.restart();
     path.roundTrip.silences = 0;
     path.doubts = 0;
+    path.refused = false;
     path.reverifyUs = nowUs + REVERIFY_US * (1 + this.#core.random() / 4);
     target.obstacle = '';
     // Only now, and before larger frames: a target with a single buffer drops a question that comes on the heels of another.

@@ -97,6 +97,8 @@ export class Path {
   identifiedUs = -Infinity;
   /** A second MAC has been reported as such. */
   reported = false;
+  /** It has been told that the target is reserved for other MACs of this node than the path's. */
+  refused = false;
   /** The tag of the last directed query, and how often it was answered: twice means two targets behind one MAC. */
   queryTag = 0;
   queriedUs = -Infinity;

@@ -8,7 +8,6 @@ import {
   type RequestQueue,
 } from '../block/request.ts';
 import {
-  STATUS_FENCED,
   STATUS_INVALID,
   STATUS_IO_ERROR,
   STATUS_NOT_SUPPORTED,
@@ -35,21 +34,26 @@ import { SECTORS_UNPROVEN, SHORT_REPLIES_MAX } from './limits.ts';
 import { aoeErrorName, ataStatusText } from './names.ts';
 import type { Path } from './path.ts';
 import type { Port } from './port.ts';
-import type { FenceKeeper } from './health-listeners.ts';
+import type { RefusalListener } from './health-listeners.ts';
 import type { PathHealth } from './path-health.ts';
 import type { Recovery } from './recovery.ts';
-import { TARGET_FENCED, type Target } from './target.ts';
+import type { Target } from './target.ts';
 
 /** Takes the answers to ATA commands: finds what they answer, and ends or repeats it. */
-export class Replies implements FenceKeeper {
+export class Replies {
   readonly #core: Core;
   readonly #recovery: Recovery;
   readonly #health: PathHealth;
+  #listener: RefusalListener | undefined;
 
   constructor(core: Core, recovery: Recovery, health: PathHealth) {
     this.#core = core;
     this.#recovery = recovery;
     this.#health = health;
+  }
+
+  connect(listener: RefusalListener): void {
+    this.#listener = listener;
   }
 
   /**
@@ -348,7 +352,7 @@ export class Replies implements FenceKeeper {
     switch (code) {
       case AOE_ERROR_DEVICE_UNAVAILABLE:
         this.#again(fragment, target, copy);
-        this.#health.unavailable(path, nowUs);
+        this.#health.obstructed(path, 'it says that its disk is unavailable', nowUs);
         return;
       case AOE_ERROR_BAD_ARGUMENT:
         if (fragment.sectors > SECTORS_UNPROVEN && fragment.op !== OP_TRIM) {
@@ -358,7 +362,8 @@ export class Replies implements FenceKeeper {
         }
         break;
       case AOE_ERROR_RESERVED:
-        this.fence(target, nowUs);
+        this.#again(fragment, target, copy);
+        this.#listener?.refused(path, nowUs);
         return;
       case AOE_ERROR_BAD_COMMAND:
       case AOE_ERROR_BAD_VERSION:
@@ -368,20 +373,6 @@ export class Replies implements FenceKeeper {
     const status = code === AOE_ERROR_BAD_ARGUMENT ? STATUS_INVALID : STATUS_IO_ERROR;
     this.#core.events.notice('aoe-error', target.name, `${target.name} refused ${describe(fragment)}: ${aoeErrorName(code)}`);
     this.fail(fragment, target, status, copy, nowUs);
-  }
-
-  /** Another initiator has reserved the target: all I/O fails, now and later, and nothing is sent there any more. */
-  fence(target: Target, nowUs: number): void {
-    if (target.state === TARGET_FENCED) return;
-    this.#health.states.set(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
-    for (const path of target.paths) this.#health.stop(path);
-    this.#core.events.notice(
-      'reserved',
-      target.name,
-      `${target.name} is reserved by another initiator: this node is fenced, all I/O fails. Detach the volume here; if no other ` +
-        `node uses it, release the reservation`,
-    );
-    this.failAll(target, STATUS_FENCED, nowUs);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Core } from './core.ts';
 import { writeCommon, writeEthernet } from './header.ts';
 import { ARGUMENT, ERROR, FRAME_BYTES_MIN, SHELF, SLOT, SRC_MAC, TAG, VERSION_FLAGS } from './layout.ts';
 import { COMMAND_FIRST_US, COMMAND_LONGEST_US, COMMANDS_MAX } from './limits.ts';
-import { STANDING_CONFLICT, type Path } from './path.ts';
+import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Port } from './port.ts';
 import { readReserve, writeReserve } from './reserve.ts';
 import { readMac } from './address.ts';
@@ -113,7 +113,7 @@ export class TargetCommands {
   }
 }
 
-/** Volume owners first; else any path that is up, in turn. */
+/** Volume owners first, on paths that do its I/O: a reservation may be for their MACs only. Else any path that is up, in turn. */
 function choosePath(target: Target, attempt: number): Path | undefined {
   const { owner } = target;
   const usable = target.paths.filter(({ port, mac, standing }) => {
@@ -121,7 +121,9 @@ function choosePath(target: Target, attempt: number): Path | undefined {
       port.up && !port.blocked && !port.batch.full && standing !== STANDING_CONFLICT && (owner === undefined || owner === mac)
     );
   });
-  return usable.length === 0 ? undefined : usable[attempt % usable.length];
+  const proven = usable.filter(({ standing }) => standing === STANDING_PROVEN);
+  const paths = proven.length > 0 ? proven : usable;
+  return paths.length === 0 ? undefined : paths[attempt % paths.length];
 }
 
 /** The common header stands in the batch's header slot, the argument with its variable part in the frame's body. */

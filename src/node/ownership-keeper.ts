@@ -8,7 +8,7 @@ import { followEvents } from './initiator-events.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Reporter } from './reporter.ts';
 import { findVolume, publicationFor } from './staging/known-volume.ts';
-import { releaseReservation, requireClaim, reserveIfFree } from './staging/ownership.ts';
+import { ownMacs, releaseReservation, requireClaim, reserveIfOurs } from './staging/ownership.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
 
 /** A target that has started again says so. Should that be lost on the way, it is found out by then. */
@@ -122,7 +122,16 @@ export class OwnershipKeeper {
     const claim = parseVolumeId(volumeId)?.claim;
     // A static volume has one only where its PersistentVolume asked for it: the record knows.
     if (claim === undefined ? text === '' : text !== formatConfigString(clusterId, claim)) return true;
-    return isReserved && (await initiator.reserved(address)).macs.length === 0;
+    return isReserved && (await this.#lacksOurs(address));
+  }
+
+  /** Whether nobody has reserved it, or this node has, for fewer interfaces than it has now. */
+  async #lacksOurs(address: string): Promise<boolean> {
+    const { initiator } = this.#parts;
+    const { macs } = await initiator.reserved(address);
+    const own = await ownMacs(initiator);
+    const isOurs = macs.length === 0 || own.some((mac) => macs.includes(mac));
+    return isOurs && !own.every((mac) => macs.includes(mac));
   }
 
   /** The caller holds the target's lock. @throws VolumeError, also when it is not this node that has the volume now */
@@ -133,11 +142,13 @@ export class OwnershipKeeper {
     const claim = await this.#claimOf(staged);
     const { text } = await initiator.configString(address, 'READ');
     if (claim !== undefined) await requireClaim(initiator, address, clusterId, claim);
-    const isReservedAgain = staged.isReserved && (await reserveIfFree(initiator, address));
+    const isReservedAgain = staged.isReserved && (await this.#lacksOurs(address)) && (await reserveIfOurs(initiator, address));
     if (isReservedAgain) await this.#requireStillOurs(staged);
     if (!isReservedAgain && (claim === undefined || text !== '')) return;
     await reporter.refresh(address);
-    this.#logger.info(`${address} had forgotten that it is ${volumeId}'s, and has been told again`, { target: address });
+    this.#logger.info(`${address} did not know all of whose it is, ${volumeId}'s on this node, and has been told again`, {
+      target: address,
+    });
   }
 
   /** @returns undefined for a static volume that has none. @throws VolumeError when this node has not got the volume any more */

@@ -67,7 +67,34 @@ describeIf(NODE_REQUIREMENTS, 'a target that forgets whose it is', () => {
         volume.write('after');
         await volume.unpublish();
         await volume.unstage();
-        expect((await ownership(lab)).macs).toEqual([]);
+        // Who has it next takes the reservation over; until then nobody gets in.
+        expect(await ownership(lab)).toEqual(before);
+      });
+    },
+    TEST_MS,
+  );
+
+  testIf(
+    [],
+    'goes on when its node gets one interface more, and is reserved for that, too',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const node = await lab.startNode();
+        const volume = new NodeVolume(lab, node, await lab.volume(ADDRESS), 'ext4');
+        await volume.stage();
+        await volume.publish();
+        volume.write('over one');
+        const { configString, macs } = await ownership(lab);
+        lab.plug('san1');
+        await lab.initiator.must('interfaces', 'set', 'san0', 'san1');
+        await eventually(`the target to be reserved for both; ${lab.report}`, NOTICE_MS, async () => {
+          const now = await ownership(lab);
+          return now.macs.length === 2 && macs.every((mac) => now.macs.includes(mac)) && now.configString === configString;
+        });
+        await lab.initiator.must('interfaces', 'set', 'san1');
+        volume.write('over the other one');
+        await volume.unpublish();
+        await volume.unstage();
       });
     },
     TEST_MS,

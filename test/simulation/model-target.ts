@@ -22,8 +22,10 @@ import {
   ATA_WRITE_EXT,
   COMMAND_ATA,
   COMMAND_CONFIG,
+  COMMAND_RESERVE,
   CONFIG_READ,
   FLAG_RESPONSE,
+  RESERVE_READ,
   SECTOR_BYTES,
   SHELF_BROADCAST,
   SLOT_BROADCAST,
@@ -39,12 +41,14 @@ import {
   ATA_DATA,
   ATA_FEATURE,
   COMMAND,
+  FRAME_BYTES_MIN,
   SHELF,
   SLOT,
   SRC_MAC,
   TAG,
   VERSION_FLAGS,
 } from '../../src/aoe/layout.ts';
+import { RESERVE_FRAME_BYTES_MAX, writeReserve } from '../../src/aoe/reserve.ts';
 import type { ModelDisk } from './model-disk.ts';
 import type { Nic } from './network.ts';
 import type { Random } from './random.ts';
@@ -68,8 +72,10 @@ export interface TargetSetup {
 export interface TargetTroubles {
   /** Answers ATA commands with "device unavailable". */
   unavailable: boolean;
-  /** Answers ATA commands, IDENTIFY excepted, with "reserved". */
-  reserved: boolean;
+  /** Whose ATA commands are run; others', IDENTIFY excepted, are answered with "reserved". Everybody's where the list is empty. */
+  reservedFor: readonly Mac[];
+  /** Refuses the command that reads that list. */
+  hidesReservation: boolean;
   /** Answers discovery and IDENTIFY, but nothing that needs its disk. */
   stuck: boolean;
   /** How often a read is answered with a good status and too little data. */
@@ -85,7 +91,8 @@ export interface TargetTroubles {
 
 export const HEALTHY: TargetTroubles = {
   unavailable: false,
-  reserved: false,
+  reservedFor: [],
+  hidesReservation: false,
   stuck: false,
   shortReads: 0,
   sectorsMax: 255,
@@ -195,6 +202,12 @@ export class ModelTarget {
       case COMMAND_ATA:
         readAtaRequest(view, 0, frame.length, this.#request);
         return this.#ata(nic, view, frame);
+      case COMMAND_RESERVE: {
+        if (this.troubles.hidesReservation) return this.#refuse(nic, view, AOE_ERROR_BAD_COMMAND);
+        const reply = this.#reply(nic, view, 0, RESERVE_FRAME_BYTES_MAX - ATA_DATA);
+        const end = writeReserve(reply, 0, RESERVE_READ, this.troubles.reservedFor);
+        return new Uint8Array(reply.buffer, 0, Math.max(end, FRAME_BYTES_MIN));
+      }
       default:
         return this.#refuse(nic, view, AOE_ERROR_BAD_COMMAND);
     }
@@ -209,7 +222,9 @@ export class ModelTarget {
       return new Uint8Array(reply.buffer);
     }
     if (troubles.stuck) return undefined;
-    if (troubles.reserved) return this.#refuse(nic, view, AOE_ERROR_RESERVED);
+    if (troubles.reservedFor.length > 0 && !troubles.reservedFor.includes(readMac(view, SRC_MAC))) {
+      return this.#refuse(nic, view, AOE_ERROR_RESERVED);
+    }
     if (troubles.unavailable) return this.#refuse(nic, view, AOE_ERROR_DEVICE_UNAVAILABLE);
     switch (opcode) {
       case ATA_READ:

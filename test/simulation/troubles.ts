@@ -250,7 +250,7 @@ export const TROUBLES: readonly Trouble[] = [
       const { random, events, healUs } = simulation;
       // Also behind our back, while the target is away.
       if (random.chance(0.5)) restart(simulation, false);
-      events.at(random.integer(healUs / 10, healUs), () => (target.troubles.reserved = true));
+      events.at(random.integer(healUs / 10, healUs), () => (target.troubles.reservedFor = [modelMac(3, 1)]));
     },
   },
   {

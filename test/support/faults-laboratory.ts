@@ -86,13 +86,16 @@ export class Laboratory {
     const host = this.host('switch');
     host.ip('link add switch type bridge');
     host.ip('link set switch addrgenmode none');
-    ends.forEach((end, index) => {
-      const port = `port${String(index + 1)}`;
-      this.wire(mtu, end, { host, name: port });
-      host.ip(`link set ${port} master switch`);
-    });
+    ends.forEach((end, index) => this.plug(host, index + 1, mtu, end));
     host.ip(`link set switch up`);
     return host;
+  }
+
+  /** One wire more to a switch. */
+  plug(host: NetworkNamespace, port: number, mtu: number, end: WireEnd): void {
+    const name = `port${String(port)}`;
+    this.wire(mtu, end, { host, name });
+    host.ip(`link set ${name} master switch`);
   }
 
   /** A file for a target, sparse and zero; returns its path. */

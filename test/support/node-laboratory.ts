@@ -72,6 +72,13 @@ export interface NodeStartOptions {
   readonly launcher?: readonly string[];
 }
 
+/** What only who made the laboratory can do. */
+interface LaboratoryMeans {
+  /** Starts the initiator of a machine. */
+  readonly start: (machine: number) => InitiatorProcess;
+  readonly plug: (name: string) => void;
+}
+
 export class NodeLaboratory {
   readonly lab: Laboratory;
   readonly initiators: InitiatorProcess[];
@@ -81,19 +88,18 @@ export class NodeLaboratory {
   readonly stateFolder: string;
   readonly #options: NodeLaboratoryOptions;
   readonly #nodes: NodeProcess[] = [];
-  readonly #launch: (machine: number) => InitiatorProcess;
+  readonly #means: LaboratoryMeans;
   #target: TestProcess | undefined;
 
-  /** @param launch starts the initiator of a machine */
   constructor(
     lab: Laboratory,
     initiators: readonly InitiatorProcess[],
     store: Store,
     options: NodeLaboratoryOptions,
-    launch: (machine: number) => InitiatorProcess,
+    means: LaboratoryMeans,
   ) {
     this.lab = lab;
-    this.#launch = launch;
+    this.#means = means;
     this.initiators = [...initiators];
     this.store = store;
     this.storeFolder = options.store?.place ?? join(lab.folder, 'store');
@@ -106,11 +112,16 @@ export class NodeLaboratory {
     return this.initiators[0];
   }
 
+  /** Gives the first of two machines one more interface on the storage network; its initiator does not use it yet. */
+  plug(name: string): void {
+    this.#means.plug(name);
+  }
+
   /** Kills the initiator of the first machine and starts the next one; returns when that serves. */
   async restartInitiator(): Promise<void> {
     this.initiator.process.signal('SIGKILL');
     await eventually('the initiator to end', INITIATOR_END_MS, () => !this.initiator.process.running);
-    this.initiators[0] = await this.#launch(0).ready();
+    this.initiators[0] = await this.#means.start(0).ready();
   }
 
   /** The file that is a disk. */
@@ -255,7 +266,8 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
   await withInitiators(async ({ lab, launch }) => {
     const hosts = options.machines === 2 ? [lab.initiator, lab.host('second')] : [lab.initiator];
     if (hosts.length === 1) lab.wire(MTU);
-    else lab.switch(MTU, { host: lab.target, name: TARGET }, ...hosts.map((host) => ({ host, name: SAN })));
+    const ends = [{ host: lab.target, name: TARGET }, ...hosts.map((host) => ({ host, name: SAN }))];
+    const network = hosts.length === 1 ? undefined : lab.switch(MTU, ...ends);
     mkdirSync(join(lab.folder, 'disks'));
     for (const [address, sizeBytes] of Object.entries(options.disks)) lab.disk(`disks/${address}`, sizeBytes);
     const words = ['--interfaces', SAN, '--attach', options.inKernel === true ? 'nbd' : 'fuse'];
@@ -263,7 +275,11 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
     const initiators = hosts.map((_, index) => start(index));
     for (const initiator of initiators) await initiator.ready();
     const store = await (options.store?.open() ?? DirectoryStore.open(join(lab.folder, 'store')));
-    const given = new NodeLaboratory(lab, initiators, store, options, start);
+    const plug = (name: string): void => {
+      if (network === undefined) throw new Error('one machine has a wire to its target, and no switch');
+      lab.plug(network, ends.length + 1, MTU, { host: lab.initiator, name });
+    };
+    const given = new NodeLaboratory(lab, initiators, store, options, { start, plug });
     try {
       await given.startTarget();
       await run(given);

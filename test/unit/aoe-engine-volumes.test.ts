@@ -1,10 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { ATA_FLUSH_EXT, ATA_IDENTIFY, ATA_WRITE_EXT } from '../../src/aoe/constants.ts';
-import { TARGET_DOWN, TARGET_FENCED, TARGET_MISMATCH, TARGET_UP } from '../../src/aoe/target.ts';
+import { TARGET_DOWN, TARGET_MISMATCH, TARGET_UP } from '../../src/aoe/target.ts';
 import { OP_FLUSH, OP_READ, OP_TRIM, OP_WRITE } from '../../src/block/request.ts';
 import {
   STATUS_DEAD,
-  STATUS_FENCED,
   STATUS_INVALID,
   STATUS_IO_ERROR,
   STATUS_NOT_SUPPORTED,
@@ -230,32 +229,6 @@ describe('outages', () => {
     lab.runUntil(() => lab.ended(request), 1_500_000);
     expect(request.status).toBe(STATUS_OK);
     expect(lab.notices.filter(({ kind }) => kind === 'identity-mismatch')).toHaveLength(1);
-  });
-});
-
-describe('reservations', () => {
-  test('Volume is fenced for good by the first answer that says "reserved"', () => {
-    const { lab, target, volume } = Laboratory.simple();
-    target.troubles.reserved = true;
-    const request = lab.submit(volume, OP_WRITE, 0, 8);
-    lab.runUntil(() => lab.ended(request), 10_000);
-    expect(request.status).toBe(STATUS_FENCED);
-    target.troubles.reserved = false;
-    target.announce();
-    lab.run(5_000_000);
-    expect(volume.target.state).toBe(TARGET_FENCED);
-    expect(lab.submit(volume, OP_READ, 0, 1).status).toBe(STATUS_FENCED);
-  });
-
-  test('Volume is fenced when the target comes back reserved by somebody else', () => {
-    const { lab, target, volume } = Laboratory.simple();
-    target.crash(false);
-    const request = lab.submit(volume, OP_WRITE, 0, 8);
-    lab.run(1_000_000);
-    target.troubles.reserved = true;
-    target.start(true);
-    lab.runUntil(() => lab.ended(request), 10_000);
-    expect(request.status).toBe(STATUS_FENCED);
   });
 });
 

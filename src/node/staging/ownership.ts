@@ -150,8 +150,11 @@ export async function reserveForUs(initiator: InitiatorClient, address: string):
   throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
 }
 
-/** Reserves a target for this node if nobody else has: a plain "set" is refused otherwise. @returns whether it is reserved for us now */
-export async function reserveIfFree(initiator: InitiatorClient, address: string): Promise<boolean> {
+/**
+ * Reserves a target for all of this node's MACs, if nobody has or one of them is in the list: a plain "set" is refused otherwise.
+ * @returns whether it is reserved for us now
+ */
+export async function reserveIfOurs(initiator: InitiatorClient, address: string): Promise<boolean> {
   return (await initiator.reserve(address, 'SET', 'own')).error === 0;
 }
 
@@ -162,11 +165,11 @@ export async function reserveIfFree(initiator: InitiatorClient, address: string)
  * @throws VolumeError `unavailable` when it can't be made sure
  */
 export async function letReadersIn(initiator: InitiatorClient, address: string, readers: readonly string[]): Promise<void> {
-  const own = await ownMacs(initiator);
+  const wanted = [...new Set([...readers, ...(await ownMacs(initiator))])];
   const isOpen = ({ macs }: { readonly macs: readonly string[] }): boolean =>
-    macs.length === 0 || own.every((mac) => macs.includes(mac));
+    macs.length === 0 || wanted.every((mac) => macs.includes(mac));
   if (isOpen(await initiator.reserved(address))) return;
-  await initiator.reserve(address, 'FORCE_SET', [...new Set([...readers, ...own])]);
+  await initiator.reserve(address, 'FORCE_SET', wanted);
   const after = await initiator.reserved(address);
   if (isOpen(after)) return;
   throw new VolumeError('unavailable', `cannot read ${address}: it is reserved for ${after.macs.join(', ')}; call again`);

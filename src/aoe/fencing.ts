@@ -1,0 +1,81 @@
+import { STATUS_FENCED } from '../block/status.ts';
+import { formatMac } from './address.ts';
+import { RESERVE_READ } from './constants.ts';
+import type { Core } from './core.ts';
+import type { RefusalListener } from './health-listeners.ts';
+import { COMMAND_LONGEST_US } from './limits.ts';
+import type { PathHealth } from './path-health.ts';
+import type { Path } from './path.ts';
+import type { Recovery } from './recovery.ts';
+import type { Replies } from './replies.ts';
+import type { CommandAnswer, TargetCommands } from './target-commands.ts';
+import { TARGET_FENCED, type Target } from './target.ts';
+
+/** For whom it is reserved, a target says by then; else it is asked when it refuses the next time. */
+const ASK_US = 3 * COMMAND_LONGEST_US;
+
+/**
+ * What becomes of a volume whose target refuses I/O as reserved (AoE error 6). A reservation names MACs, and this node's may have
+ * changed since: so the target is asked for whom it is reserved. As long as a MAC of ours is among them only the path is of no use,
+ * and I/O goes on through the others or waits. When there is none, this node is fenced.
+ */
+export class Fencing implements RefusalListener {
+  readonly #core: Core;
+  readonly #recovery: Recovery;
+  readonly #health: PathHealth;
+  readonly #replies: Replies;
+  readonly #commands: TargetCommands;
+  readonly #asked = new Set<Target>();
+
+  constructor(core: Core, recovery: Recovery, health: PathHealth, replies: Replies, commands: TargetCommands) {
+    this.#core = core;
+    this.#recovery = recovery;
+    this.#health = health;
+    this.#replies = replies;
+    this.#commands = commands;
+  }
+
+  refused(path: Path, nowUs: number): void {
+    const { target } = path;
+    this.#health.obstructed(path, `it is reserved for other MACs than that of ${path.port.name}`, nowUs);
+    if (this.#asked.has(target)) return;
+    const question = { kind: 'reserve', command: RESERVE_READ, macs: [] } as const;
+    const isAsked = this.#commands.ask(target, question, nowUs + ASK_US, nowUs, (answer) => {
+      this.#asked.delete(target);
+      if (answer !== undefined && target.volume?.ready === true) this.#answered(path, answer);
+    });
+    if (isAsked) this.#asked.add(target);
+  }
+
+  #answered(path: Path, { error, macs }: CommandAnswer): void {
+    const { target, port } = path;
+    // Nobody: given back meanwhile. One that does not say for whom means others.
+    if (macs.includes(port.mac) || (macs.length === 0 && error === 0)) return;
+    if (!this.#core.ports.some((each) => each !== undefined && macs.includes(each.mac))) {
+      this.#fence(target);
+      return;
+    }
+    if (path.refused) return;
+    path.refused = true;
+    this.#core.events.notice(
+      'reserved',
+      target.name,
+      `${target.name} is reserved for this node, but not for ${formatMac(port.mac)} of ${port.name}: that path is not used until it is`,
+    );
+  }
+
+  /** Reserved for others: all I/O fails, now and later, and nothing is sent there any more. */
+  #fence(target: Target): void {
+    const { nowUs } = this.#recovery;
+    if (target.state === TARGET_FENCED) return;
+    this.#health.states.set(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
+    for (const path of target.paths) this.#health.stop(path);
+    this.#core.events.notice(
+      'reserved',
+      target.name,
+      `${target.name} is reserved by another initiator: this node is fenced, all I/O fails. Detach the volume here; if no other ` +
+        `node uses it, release the reservation`,
+    );
+    this.#replies.failAll(target, STATUS_FENCED, nowUs);
+  }
+}

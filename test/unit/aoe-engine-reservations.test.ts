@@ -1,0 +1,87 @@
+import { describe, expect, test } from '@jest/globals';
+import { formatMac } from '../../src/aoe/address.ts';
+import { COMMAND_RESERVE } from '../../src/aoe/constants.ts';
+import { STANDING_PROVEN } from '../../src/aoe/path.ts';
+import { TARGET_DOWN, TARGET_FENCED, TARGET_UP } from '../../src/aoe/target.ts';
+import { OP_READ, OP_WRITE } from '../../src/block/request.ts';
+import { STATUS_FENCED, STATUS_OK } from '../../src/block/status.ts';
+import { Laboratory } from '../simulation/laboratory.ts';
+import { modelMac } from '../simulation/model-target.ts';
+
+/** Reserved for a machine that is none of ours. */
+const OTHERS = [modelMac(3, 1)];
+
+describe('reservations', () => {
+  test.each([false, true])(
+    'Volume is fenced for good when its target is reserved by others (hides for whom: %s)',
+    (hidesReservation) => {
+      const { lab, target, volume } = Laboratory.simple();
+      target.troubles = { ...target.troubles, reservedFor: OTHERS, hidesReservation };
+      const request = lab.submit(volume, OP_WRITE, 0, 8);
+      lab.runUntil(() => lab.ended(request), 10_000);
+      expect(request.status).toBe(STATUS_FENCED);
+      target.troubles.reservedFor = [];
+      target.announce();
+      lab.run(5_000_000);
+      expect(volume.target.state).toBe(TARGET_FENCED);
+      expect(lab.submit(volume, OP_READ, 0, 1).status).toBe(STATUS_FENCED);
+    },
+  );
+
+  test('Volume is fenced when the target comes back reserved by somebody else', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    target.crash(false);
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.run(1_000_000);
+    target.troubles.reservedFor = OTHERS;
+    target.start(true);
+    lab.runUntil(() => lab.ended(request), 10_000);
+    expect(request.status).toBe(STATUS_FENCED);
+  });
+
+  test('Volume goes on over one interface while a new one of ours is not in the list yet, and uses it when it is', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    const [first] = lab.initiator.interfaces;
+    target.troubles.reservedFor = [first.mac];
+    const second = lab.addInterface();
+    lab.run(1_000_000);
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.runUntil(() => lab.ended(request), 10_000);
+    expect([request.status, volume.target.state]).toEqual([STATUS_OK, TARGET_UP]);
+    expect(lab.notices.filter(({ kind }) => kind === 'reserved').map(({ text }) => text)).toEqual([
+      expect.stringContaining(`is reserved for this node, but not for ${formatMac(second.mac)}`),
+    ]);
+    target.troubles.reservedFor = [first.mac, second.mac];
+    lab.run(2_000_000);
+    expect(volume.target.paths.map(({ standing }) => standing)).toEqual([STANDING_PROVEN, STANDING_PROVEN]);
+  });
+
+  test('Volume waits while only an interface is up that is not in the list', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    const [first] = lab.initiator.interfaces;
+    target.troubles.reservedFor = [first.mac];
+    lab.addInterface();
+    lab.run(1_000_000);
+    first.up = false;
+    lab.initiator.refresh(first);
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.run(3_000_000);
+    expect([lab.ended(request), volume.target.state]).toEqual([false, TARGET_DOWN]);
+    first.up = true;
+    lab.initiator.refresh(first);
+    lab.runUntil(() => lab.ended(request), 3_000_000);
+    expect(request.status).toBe(STATUS_OK);
+  });
+
+  test('Volume is not fenced by a refusal while it is being given back', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    target.troubles.reservedFor = OTHERS;
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.loses = ({ command }) => {
+      if (command === COMMAND_RESERVE) target.troubles.reservedFor = [];
+      return false;
+    };
+    lab.runUntil(() => lab.ended(request), 3_000_000);
+    expect(request.status).toBe(STATUS_OK);
+  });
+});
