@@ -18,7 +18,7 @@ import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
 import { requireSameContents, withdrawFingerprint } from './known-disk.ts';
 import { findVolume, publicationFor, settingsFor, type KnownVolume } from './known-volume.ts';
-import { letReadersIn, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
+import { letReadersIn, releaseReservation, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
 import type { Unstaging } from './unstaging.ts';
 
@@ -46,6 +46,8 @@ const ATTACH_MS_MAX = 120_000;
 /** Time for what comes after an attach to be undone before the caller's deadline. */
 const ATTACH_MARGIN_MS = 1_000;
 const ATTACH_MS_MIN = 1_000;
+/** Readers that come while others are let in are let in, too; so often at most. */
+const READER_ROUNDS_MAX = 5;
 
 /** Makes a published volume usable on this node: checks whose it is, keeps others out, attaches, formats if that is right, mounts. */
 export class Staging {
@@ -126,8 +128,7 @@ export class Staging {
     await this.#requireStillPublished(plan);
     if (staged.isReserved) {
       await reserveForUs(initiator, address);
-      // A node that stalled before it reserved has taken the target from whoever was given it meanwhile: it must not write, too.
-      await this.#requireStillPublished(plan);
+      await this.#requireStillOurs(plan);
     } else if (plan.volume.record.value.fencing === 'reserve') {
       await this.#letReadersIn(plan);
     }
@@ -190,12 +191,32 @@ export class Staging {
     publicationFor(now, this.#parts.nodeId, String(publication.epoch));
   }
 
-  async #letReadersIn({ volume }: Plan): Promise<void> {
+  /** A node that stalled before it reserved has taken the target from whoever was given it meanwhile: it gives it back. */
+  async #requireStillOurs(plan: Plan): Promise<void> {
+    try {
+      await this.#requireStillPublished(plan);
+    } catch (error) {
+      await releaseReservation(this.#parts.initiator, plan.volume.address);
+      throw error;
+    }
+  }
+
+  /** Once more where the volume has been published to another reader meanwhile, who may have let itself in and is not in our list. */
+  async #letReadersIn({ volume: { volumeId, address } }: Plan): Promise<void> {
     const { store, initiator } = this.#parts;
-    const { publications } = volume.record.value;
-    const nodes = await Promise.all(publications.map(async ({ nodeId }) => store.nodes.get(nodeId)));
-    const macs = nodes.flatMap((node) => node?.value.macs ?? []);
-    await letReadersIn(initiator, volume.address, macs);
+    const readers = async (): Promise<readonly string[]> => {
+      const { publications } = (await findVolume(store, volumeId)).record.value;
+      const nodes = await Promise.all(publications.map(async ({ nodeId }) => store.nodes.get(nodeId)));
+      return nodes.flatMap((node) => node?.value.macs ?? []);
+    };
+    let before = await readers();
+    for (let round = 0; round < READER_ROUNDS_MAX; round++) {
+      await letReadersIn(initiator, address, before);
+      const after = await readers();
+      if (after.every((mac) => before.includes(mac))) return;
+      before = after;
+    }
+    throw new VolumeError('aborted', `cannot stage ${volumeId} yet: its readers change all the time; call again`);
   }
 
   async #attach({ volume, request }: Plan, staged: StagedVolume): Promise<BlockDevice> {

@@ -24,7 +24,7 @@ const DETACH_MS = 15_000;
 /** For reading what the disk holds; milliseconds, usually. */
 const REMEMBER_MS = 10_000;
 
-/** Takes down what was staged, or what is left of it: unmounts, detaches, lets others in, forgets. Each step may have been done before. */
+/** Takes down what was staged, or what is left of it: unmounts, detaches, forgets. Each step may have been done before. */
 export class Unstaging {
   readonly #parts: NodeParts;
   readonly #options: UnstagingOptions;
@@ -52,7 +52,7 @@ export class Unstaging {
     // From here on its name and number may be another volume's.
     await state.saveLess({ ...leaving, device: '', deviceNumber: '' }, (message) => logger.warn(message));
     crashPoint('unstage-detached');
-    if (leaving.isReserved) await this.#release(leaving, logger);
+    if (leaving.isReserved && isStatic(leaving)) await this.#release(leaving, logger);
     crashPoint('unstage-released');
     await recorder.withdraw(volumeId);
     crashPoint('unstage-withdrawn');
@@ -216,7 +216,10 @@ export class Unstaging {
     }
   }
 
-  /** A target that is dead keeps our reservation: whoever stages the volume next takes it over. */
+  /**
+   * A static volume's target is somebody else's, who may want to use it in other ways. Those of our own volumes stay reserved, and so
+   * does one that is dead: nobody who has lost the volume gets in, and whoever stages it next takes the reservation over.
+   */
   async #release({ address }: StagedVolume, logger: Logger): Promise<void> {
     try {
       if (!(await releaseReservation(this.#parts.initiator, address))) {
@@ -227,6 +230,10 @@ export class Unstaging {
       logger.warn(`the reservation of ${address} could not be given back: ${error.message}`, { target: address });
     }
   }
+}
+
+function isStatic({ volumeId }: StagedVolume): boolean {
+  return parseVolumeId(volumeId)?.claim === undefined;
 }
 
 /** Mounts of the volume's file system, wherever they are. */

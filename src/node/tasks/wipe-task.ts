@@ -32,10 +32,9 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   await requireIdentity(initiator, address, identity);
   await requireClaim(initiator, address, clusterId, claim.claim);
   const { wipe } = settingsOfVolume(claim);
-  if (wipe !== 'none') {
-    if (fencing === 'reserve') await reserveForUs(initiator, address);
-    await wipeDisk(parts, handed, claim, wipe);
-  }
+  // From whoever had the volume last: to write, and to give it back.
+  if (fencing === 'reserve') await reserveForUs(initiator, address);
+  if (wipe !== 'none') await wipeDisk(parts, handed, claim, wipe);
   crashPoint('wipe-written');
   if (fencing === 'reserve') await releaseReservation(initiator, address);
   await clearClaim(initiator, address, clusterId, claim.claim);
