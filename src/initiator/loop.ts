@@ -12,14 +12,13 @@ import { closeFd } from '../system/unix-socket.ts';
 import { nowUs } from '../time/clock.ts';
 import type { Freezing } from './freezing.ts';
 import { Interfaces, type PortWatcher } from './interfaces.ts';
-import { mapDataPathMemory, type DataPathMemory } from './memory.ts';
+import { mapDataPathMemory, REQUESTS_MAX, type DataPathMemory } from './memory.ts';
 import { NbdFront, NOT_KERNEL, type Connection, type FrontWatcher, type Listener } from './nbd-front.ts';
 import { PORT_BLOCKED, PORT_DOWN, PORT_GONE, PORT_OK, PORT_TOO_LONG, type PortDriver, type PortOutcome } from './port-driver.ts';
 import { RECEIVE_FRAMES } from './receive-ring.ts';
 import type { WorkerOptions } from './messages.ts';
 
 const EVENTS_MAX = 64;
-const REQUESTS_MAX = 8_192;
 /** A port whose queue the kernel reports as full, or whose frames do not fit, is tried again after this long. */
 const RETRY_US = 2_000;
 /** Rounds of sending in one turn, when batches fill up, before sockets are looked at again. */

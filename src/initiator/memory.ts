@@ -10,6 +10,8 @@ import { PortDriver } from './port-driver.ts';
 export const INTERFACES_MAX = 8;
 /** NBD connections open at once; further ones are accepted and closed, so that their client sees an end and not a hang. */
 export const CONNECTIONS_MAX = 256;
+/** Requests under way: as many as Linux makes of a device at once, on each connection. What one has is missed by no other. */
+export const REQUESTS_MAX = CONNECTIONS_MAX * 128;
 /** Ranges that one receive or send on a stream socket names. */
 export const STREAM_RANGES_MAX = 256;
 

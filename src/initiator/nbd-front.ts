@@ -4,6 +4,7 @@ import type { BlockDevice } from '../block/device.ts';
 import type { RequestPool } from '../block/request.ts';
 import type { ChunkPool } from '../buffers/chunk-pool.ts';
 import { IoVector } from '../buffers/io-vector.ts';
+import { ChunkFloors } from '../nbd/chunk-floors.ts';
 import { newNbdCounters } from '../nbd/counters.ts';
 import type { ExportDirectory } from '../nbd/export.ts';
 import { NbdSession } from '../nbd/session.ts';
@@ -15,8 +16,10 @@ import { CONNECTIONS_MAX, STREAM_RANGES_MAX, type DataPathMemory } from './memor
 
 /** Room for a few large replies in a socket, so that a slow client does not stop the loop's turn at every 200 KiB. */
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
-/** One client that does not take its replies holds at most this part of all payload memory: a quarter. */
+/** No connection holds more than this part of all payload memory, a quarter, nor do all together beyond what is kept for each. */
 const SHARE_OF_CHUNKS = 4;
+/** Chunks kept for each connection: the largest request that Linux makes of a device before that is tuned, 1,280 KiB. */
+const FLOOR_CHUNKS = 20;
 /** As many as may be open: a burst of clients finds room. */
 const BACKLOG = CONNECTIONS_MAX;
 const SOCKET_MODE = 0o600;
@@ -91,6 +94,8 @@ export class NbdFront {
   refusedConnections = 0;
   readonly #memory: DataPathMemory;
   readonly #chunks: ChunkPool;
+  readonly #chunksMax: number;
+  readonly #floors: ChunkFloors;
   readonly #requests: RequestPool;
   readonly #watcher: FrontWatcher;
   readonly #stream: StreamIo;
@@ -99,6 +104,8 @@ export class NbdFront {
   constructor(memory: DataPathMemory, chunks: ChunkPool, requests: RequestPool, watcher: FrontWatcher) {
     this.#memory = memory;
     this.#chunks = chunks;
+    this.#chunksMax = Math.ceil(chunks.capacity / SHARE_OF_CHUNKS);
+    this.#floors = new ChunkFloors(chunks.capacity, FLOOR_CHUNKS, this.#chunksMax);
     this.#requests = requests;
     this.#watcher = watcher;
     this.#stream = new StreamIo(memory.arena, memory.stream, STREAM_RANGES_MAX);
@@ -245,7 +252,8 @@ export class NbdFront {
       stagingOffset: stagings[slot],
       ...(kernelId === NOT_KERNEL ? { directory: listener } : { device: listener.volume }),
       ...(unread === undefined ? {} : { unread }),
-      chunksMax: Math.ceil(this.#chunks.capacity / SHARE_OF_CHUNKS),
+      chunksMax: this.#chunksMax,
+      floors: this.#floors,
       counters: this.counters,
       log: (event) => {
         if (event.kind === 'connectionDropped')

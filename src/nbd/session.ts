@@ -3,6 +3,7 @@ import type { RequestPool } from '../block/request.ts';
 import type { Arena } from '../buffers/arena.ts';
 import type { ChunkPool } from '../buffers/chunk-pool.ts';
 import type { IoVector } from '../buffers/io-vector.ts';
+import type { ChunkFloors } from './chunk-floors.ts';
 import { ChunkShare } from './chunk-share.ts';
 import { newNbdCounters, type NbdCounters } from './counters.ts';
 import type { ExportDirectory } from './export.ts';
@@ -32,6 +33,8 @@ export interface NbdSessionOptions {
   readonly readOnly?: boolean;
   /** Chunks that this session may hold at once; the whole pool unless given. Bounds the largest read or write, too. */
   readonly chunksMax?: number;
+  /** What is kept for each session that uses the same chunks; nothing unless given. */
+  readonly floors?: ChunkFloors;
   /** Counts into these, to be shared between sessions; into its own unless given. */
   readonly counters?: NbdCounters;
   readonly log?: NbdLog;
@@ -65,7 +68,7 @@ export class NbdSession {
     this.#options = options;
     this.counters = options.counters ?? newNbdCounters();
     this.#log = options.log ?? ignore;
-    this.#share = new ChunkShare(options.chunks, options.chunksMax ?? options.chunks.capacity);
+    this.#share = new ChunkShare(options.chunks, options.chunksMax ?? options.chunks.capacity, options.floors);
     this.#input = new ReceiveWindow(options.arena, options.stagingOffset, RECEIVE_BYTES);
     if (options.device !== undefined) this.#phase = this.#transmission = this.#transmissionWith(options.device);
     else if (options.directory !== undefined) this.#phase = this.#negotiation = this.#negotiationWith(options.directory);
@@ -170,6 +173,7 @@ export class NbdSession {
     if (this.#closed) return;
     this.#closed = true;
     this.#phase.close();
+    this.#share.close();
   }
 
   /** Negotiation is over when an export has been chosen and the answer that says so is out. */

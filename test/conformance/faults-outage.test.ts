@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { COMMAND_WRITE as WRITE } from '../../src/nbd/constants.ts';
 import { fioVerifyFor } from '../support/faults-clients.ts';
 import { inLaboratory, MIB, SAN } from '../support/faults-laboratory.ts';
 import { NBD_EIO, NbdClient } from '../support/faults-nbd-client.ts';
+import { encodeCommand } from '../support/nbd-client.ts';
 import { within } from '../support/faults-process.ts';
 import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
+
+/** Writes of 1 MiB: more than one volume has memory for. */
+const WRITES = 20;
 
 /** Debian's target, silent for a while or for good. */
 describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')], 'outages', () => {
@@ -50,6 +55,38 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const result = await io;
       expect(result).toMatchObject({ error: 0, text: '' });
       expect(result.slowestMs).toBeLessThan(patiently(7_000));
+    });
+  });
+
+  test('a volume goes on while five others, full of writes, are silent', async () => {
+    await inLaboratory(async (lab) => {
+      lab.wire();
+      const silent = ['e10.4', 'e10.5', 'e10.6', 'e10.7', 'e10.8'];
+      const server = await lab.aoeCsiTarget(...silent.map((name) => `${name}=${lab.disk(name)}`));
+      await lab.vblade('e10.3', lab.disk());
+      const initiator = lab.initiate(SAN);
+      for (const name of ['e10.3', ...silent]) await initiator.attachNow(name);
+      const client = await NbdClient.open(initiator.socketPath('e10.3'), 'e10.3');
+      const writers: NbdClient[] = [];
+      server.signal('SIGSTOP');
+      for (const name of silent) {
+        const writer = await NbdClient.open(initiator.socketPath(name), name);
+        writers.push(writer);
+        // As the kernel's writeback does it.
+        for (let at = 0; at < WRITES; at++) {
+          const offset = BigInt(at * MIB);
+          writer.socket.write(
+            encodeCommand({ type: WRITE, cookie: BigInt(at), offset, length: MIB, data: Buffer.alloc(MIB, at) }),
+          );
+        }
+      }
+      for (const name of silent) await initiator.state(name, 'down', 5_000);
+      const content = randomBytes(MIB);
+      expect((await client.write(0, content)).error).toBe(0);
+      expect((await client.read(0, MIB)).data.equals(content)).toBe(true);
+      server.signal('SIGCONT');
+      const replies = writers.map(async (writer) => writer.answered(WRITES));
+      expect(await Promise.all(replies)).toEqual(silent.map(() => Array.from({ length: WRITES }, () => 0)));
     });
   });
 

@@ -75,6 +75,13 @@ export class NbdClient {
     return this.#command(FLUSH, 0, 0);
   }
 
+  /** The errors of the next `count` replies, which carry no data, to commands that the test has sent by itself. */
+  async answered(count: number): Promise<number[]> {
+    const errors: number[] = [];
+    while (errors.length < count) errors.push((await this.#take(16)).readUInt32BE(4));
+    return errors;
+  }
+
   /** Says goodbye and waits for the server's end of it. */
   async close(): Promise<void> {
     const closed = once(this.socket, 'close');
