@@ -71,6 +71,8 @@ export class BlockRequest {
 /** A fixed number of requests, made at start. */
 export class RequestPool {
   readonly capacity: number;
+  /** Requests taken so far, whether given back or not. */
+  taken = 0;
   #free: BlockRequest | undefined = undefined;
   #freeCount: number;
 
@@ -94,6 +96,7 @@ export class RequestPool {
     if (request === undefined) return undefined;
     this.#free = request.next;
     this.#freeCount--;
+    this.taken++;
     request.next = undefined;
     request.status = STATUS_OK;
     request.chunk = NO_CHUNK;

@@ -65,7 +65,10 @@ export class Loop implements PortWatcher, FrontWatcher {
   readonly #epoll = new Epoll(EVENTS_MAX);
   readonly #tagClaim: number;
   readonly #retryUs: number[] = [];
+  readonly #requests = new RequestPool(REQUESTS_MAX);
   #nowUs = nowUs();
+  /** This turn has left something to the next one, which must not wait for anybody. */
+  #hurries = false;
   #links: NbdLinkMonitor | undefined;
 
   constructor(options: WorkerOptions, control: EventFd, events: EngineEvents, source: CommandSource) {
@@ -85,7 +88,7 @@ export class Loop implements PortWatcher, FrontWatcher {
       tagPrefix,
       placement: { withdraw: (copy) => this.#withdraw(copy) },
     });
-    this.front = new NbdFront(this.memory, this.chunks, new RequestPool(REQUESTS_MAX), this);
+    this.front = new NbdFront(this.memory, this.chunks, this.#requests, this);
     this.interfaces = new Interfaces(this.memory, this.engine, tagPrefix, this);
     this.#epoll.add(control.fd, EPOLLIN, TOKEN_CONTROL << TOKEN_SHIFT);
     this.#epoll.add(this.interfaces.monitorFd, EPOLLIN, TOKEN_MONITOR << TOKEN_SHIFT);
@@ -98,7 +101,8 @@ export class Loop implements PortWatcher, FrontWatcher {
 
   /** Waits once, and does everything that has become possible. */
   turn(): void {
-    const count = this.#epoll.wait(this.#waitMs());
+    const count = this.#epoll.wait(this.#hurries ? 0 : this.#waitMs());
+    this.#hurries = false;
     this.#nowUs = nowUs();
     this.turns++;
     for (let event = 0; event < count; event++) this.#dispatch(this.#epoll.token(event), this.#epoll.events(event));
@@ -143,6 +147,8 @@ export class Loop implements PortWatcher, FrontWatcher {
 
   disconnected(connection: Connection): void {
     this.#epoll.remove(connection.fd);
+    // What it has asked for is ended by the engine, and then others may have its memory.
+    this.#hurries = true;
     if (connection.kernelId !== NOT_KERNEL) this.#source.kernelGone(connection.kernelId, connection.session.saidGoodbye);
   }
 
@@ -234,14 +240,20 @@ export class Loop implements PortWatcher, FrontWatcher {
     return more;
   }
 
+  /** Sends what is answered; then those go on that wait for memory, which may be what any of the others has just given back. */
   #sendReplies(): void {
     const { connections } = this.front;
+    const { taken } = this.#requests;
     for (const connection of connections) {
-      if (connection === undefined) continue;
-      const { session } = connection;
-      if (!connection.waitsForRoom && (session.inFlight > 0 || session.finished)) this.front.send(connection);
-      if (connection.waitsForMemory && !connection.closed) this.front.receive(connection);
+      if (connection === undefined || connection.waitsForRoom) continue;
+      if (connection.session.inFlight > 0 || connection.session.finished) this.front.send(connection);
     }
+    for (const connection of connections) {
+      if (connection?.waitsForMemory !== true) continue;
+      this.front.receive(connection);
+      if (!connection.waitsForMemory) this.#hurries = true;
+    }
+    if (this.#requests.taken !== taken) this.#hurries = true;
   }
 
   #failed(driver: PortDriver, slot: number, outcome: PortOutcome): void {

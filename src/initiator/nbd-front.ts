@@ -194,6 +194,8 @@ export class NbdFront {
       // Less than there was room for: the socket is empty now, and the next look can wait for the next wake-up.
       if (bytes < wanted) break;
     }
+    // Its client may wait for the answer to just that, and send nothing more to be woken by.
+    if (session.paused) this.#setMemory(connection, true);
     if (session.state === 'negotiation' || session.finished) this.send(connection);
   }
 
