@@ -1,7 +1,6 @@
 import type { Arena, ArenaPlan } from '../buffers/arena.ts';
 import { CONFIG_STRING_BYTES_MAX } from './constants.ts';
 import { FRAME_BYTES_MIN } from './layout.ts';
-import { NO_COPY } from './copies.ts';
 
 /** Frames that one interface takes between two visits to the kernel. */
 export const TRANSMIT_FRAMES = 256;
@@ -11,7 +10,7 @@ const BODY_STRIDE = CONFIG_STRING_BYTES_MAX + HEADER_STRIDE;
 
 /**
  * Frames the engine wants sent on one port, and where their answers' data belongs. The engine fills it, the port's driver (a packet
- * socket, or the simulated network) sends `first … count-1` in order and then calls `reset`.
+ * socket, or the simulated network) sends them in order and then tells the engine, which calls `reset`.
  *
  * A frame is a header of `headerLength` bytes (zero padded to the shortest Ethernet frame when it has no payload) and an optional
  * payload, which lies where the request's data lies: it is never copied here.
@@ -20,13 +19,11 @@ export class TransmitBatch {
   readonly payloadOffset = new Int32Array(TRANSMIT_FRAMES);
   readonly payloadLength = new Int32Array(TRANSMIT_FRAMES);
   readonly headerLength = new Int32Array(TRANSMIT_FRAMES);
-  /** For reads: where the answer's data belongs; else length 0. Valid while the copy still has this tag. */
+  /** For reads: where the answer's data belongs; else length 0. Valid while the copy has the frame's tag and is waited for. */
   readonly replyOffset = new Int32Array(TRANSMIT_FRAMES);
   readonly replyLength = new Int32Array(TRANSMIT_FRAMES);
   /** Index in Copies, or NO_COPY for frames whose answers are not matched by tag. */
   readonly copy = new Int32Array(TRANSMIT_FRAMES);
-  /** Frames before this one have been sent. */
-  first = 0;
   count = 0;
   readonly #headers: number;
   readonly #bodies: number;
@@ -72,17 +69,6 @@ export class TransmitBatch {
 
   /** Forgets all frames: they have been sent, or can't be. */
   reset(): void {
-    this.first = 0;
     this.count = 0;
-  }
-
-  /** The frames are dropped unsent where their copy is `copy`: nothing refers to its memory any more. */
-  withdrawReply(copy: number): void {
-    for (let index = this.first; index < this.count; index++) {
-      if (this.copy[index] === copy) {
-        this.copy[index] = NO_COPY;
-        this.replyLength[index] = 0;
-      }
-    }
   }
 }

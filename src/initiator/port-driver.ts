@@ -170,11 +170,14 @@ export class PortDriver {
     }
   }
 
+  /** A frame that was given up while it stood in the batch is answered as any other, but its memory may be somebody else's then. */
   #expect(frame: number): void {
     const { batch } = this.port;
+    const { copies } = this.#engine;
     const copy = batch.copy[frame];
-    const tag = copy === NO_COPY ? this.#arena.view.getInt32(batch.header(frame) + TAG) : this.#engine.copies.tag[copy];
-    this.ring.expect(copy, tag, batch.replyOffset[frame], batch.replyLength[frame]);
+    const tag = this.#arena.view.getInt32(batch.header(frame) + TAG);
+    const waited = copy !== NO_COPY && copies.tag[copy] === tag && copies.isWaitedFor(copy);
+    this.ring.expect(copy, tag, batch.replyOffset[frame], waited ? batch.replyLength[frame] : 0);
   }
 
   /** A frame of another command in one piece: its headers and its body may lie apart. */

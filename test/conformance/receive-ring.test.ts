@@ -52,6 +52,10 @@ describeIf([root(), command('ip', 'iproute2')], 'ReceiveRing', () => {
     expect(scenario('withdrawn')).toEqual([late, late, late, { whole: true, right: true }, untouched]);
   });
 
+  test('PortDriver names no memory of a question that was given up before it was sent', () => {
+    expect(scenario('given up unsent')).toEqual([false, true]);
+  });
+
   test('length() tells of answers that are too short or too long, and no other place is touched', () => {
     expect(scenario('short')).toEqual({ lengths: [36 + 512, 36, 36 + 1536, 36 + 1024], untouched: true });
   });

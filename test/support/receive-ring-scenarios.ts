@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { Random } from '../simulation/random.ts';
-import { listInterfaces } from '../../src/system/interfaces.ts';
+import { COPY_IN_FLIGHT, COPY_LOST } from '../../src/aoe/copies.ts';
+import { Engine, reserveEngineMemory } from '../../src/aoe/engine.ts';
+import { ATA_DATA, TAG } from '../../src/aoe/layout.ts';
+import { ArenaPlan } from '../../src/buffers/arena.ts';
+import { ChunkPool } from '../../src/buffers/chunk-pool.ts';
+import { PORT_OK, PortDriver } from '../../src/initiator/port-driver.ts';
+import { listInterfaces, type InterfaceInfo } from '../../src/system/interfaces.ts';
+import { mapArena } from '../../src/system/memory.ts';
+import { FramePort } from './faults-frame-port.ts';
+import { buildFrame } from './system-frames.ts';
 import { answerData, DATA_BYTES_MAX, RingWire, type Arrived, type Question } from './receive-ring-wire.ts';
 
 /** What the tests of the receive ring do, each in a process and a network namespace of its own; what they saw is printed as JSON. */
@@ -11,6 +20,7 @@ const SCENARIOS: Readonly<Record<string, () => unknown>> = {
   unexpected,
   withdrawn,
   short,
+  'given up unsent': givenUpUnsent,
   'full ring': fullRing,
   random: () => randomRuns(Number(process.argv[3])),
 };
@@ -127,6 +137,59 @@ function short(): unknown {
   const lengths: number[] = [];
   takeAll(ring, 4, ({ length }) => lengths.push(length));
   return { lengths, untouched: ring.isUntouched(asked) };
+}
+
+/** Questions in a port's batch, of which the first is given up before the batch goes out: where the data of their answers lies. */
+function givenUpUnsent(): unknown {
+  wire();
+  const { arena, driver, engine, places } = openPort('right');
+  const copies = [engine.copies.take(), engine.copies.take()];
+  const { batch } = driver.port;
+  copies.forEach((copy, place) => {
+    engine.copies.state[copy] = place === 0 ? COPY_LOST : COPY_IN_FLIGHT;
+    const index = batch.append(copy);
+    arena.view.setInt32(batch.header(index) + TAG, engine.copies.tag[copy]);
+    batch.replyOffset[index] = places + place * DATA_BYTES_MAX;
+    batch.replyLength[index] = 1024;
+  });
+  if (driver.flush() !== PORT_OK) throw new Error('the batch was not sent');
+  const sender = new FramePort('left');
+  for (const copy of copies) {
+    const tag = engine.copies.tag[copy];
+    const frame = buildFrame({ to: [...interfaceOf('right').mac], tag: tag >>> 0, sizeBytes: ATA_DATA + 1024 });
+    answerData(tag, 1024).copy(frame, ATA_DATA);
+    sender.send(frame);
+  }
+  sender.flush();
+  while (driver.port.framesReceived < copies.length) {
+    pause();
+    driver.receive(0);
+  }
+  return copies.map((copy, place) => {
+    const at = places + place * DATA_BYTES_MAX;
+    return Buffer.from(arena.bytes.subarray(at, at + 1024)).equals(answerData(engine.copies.tag[copy], 1024));
+  });
+}
+
+/** A port of an engine that has nothing to do, and memory for answers. */
+function openPort(name: string) {
+  const plan = new ArenaPlan();
+  const memory = reserveEngineMemory(plan, 1);
+  const offset = plan.reserve(PortDriver.sizeBytes(), 4096);
+  const places = plan.reserve(2 * DATA_BYTES_MAX, 4096);
+  const arena = mapArena(plan.sizeBytes);
+  const ignore = (): void => undefined;
+  const events = { attached: ignore, attachRefused: ignore, detached: ignore, notice: ignore };
+  const engine = new Engine({ arena, memory, chunks: new ChunkPool(0, 0), events, random: () => 0, tagPrefix: 0 });
+  const driver = PortDriver.open(arena, offset, engine, interfaceOf(name), 0, 0);
+  if (driver === undefined) throw new Error('the engine has no port left');
+  return { arena, driver, engine, places };
+}
+
+function interfaceOf(name: string): InterfaceInfo {
+  const found = listInterfaces().find((each) => each.name === name);
+  if (found === undefined) throw new Error(`there is no interface ${name} here`);
+  return found;
 }
 
 /** More questions than the ring has places: those beyond have their answers carried over. */
