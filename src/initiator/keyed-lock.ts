@@ -12,12 +12,15 @@ export class KeyedLock {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const tail = before.then(async () => ended);
     this.#tails.set(key, tail);
+    // Whoever gives up waiting has ended before those in front of him.
+    void tail.then(() => {
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    });
     try {
       await Promise.race([before, rejection(signal)]);
       return await work();
     } finally {
       end();
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
   }
 }

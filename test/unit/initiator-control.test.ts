@@ -61,6 +61,20 @@ describe('KeyedLock', () => {
     await Promise.all([first, third]);
     expect(order).toEqual(['first', 'third']);
   });
+
+  test('run() lets nobody in beside the first when the last in line has given up', async () => {
+    const lock = new KeyedLock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const order: string[] = [];
+    const first = lock.run('e10.3', never, async () => promise.then(() => void order.push('first')));
+    const second = lock.run('e10.3', AbortSignal.abort(new Error('too late')), async () => Promise.resolve());
+    await expect(second).rejects.toThrow('too late');
+    const third = lock.run('e10.3', never, async () => Promise.resolve(void order.push('third')));
+    await sleep(5);
+    resolve();
+    await Promise.all([first, third]);
+    expect(order).toEqual(['first', 'third']);
+  });
 });
 
 describe('EventLog', () => {
