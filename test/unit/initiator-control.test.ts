@@ -8,7 +8,7 @@ import { DeviceError, type AttachBackend } from '../../src/initiator/attach/back
 import { differences } from '../../src/initiator/attach/parameters.ts';
 import { EventLog } from '../../src/initiator/event-log.ts';
 import { rpcErrorOf } from '../../src/initiator/failures.ts';
-import { KeyedLock } from '../../src/initiator/keyed-lock.ts';
+import { KeyedQueue } from '../../src/initiator/keyed-queue.ts';
 import type { AttachRequest } from '../../src/initiator/messages.ts';
 import { RunDirectory } from '../../src/initiator/run-directory.ts';
 import { RpcError } from '../../src/rpc/status.ts';
@@ -18,9 +18,9 @@ import { ProgramError } from '../../src/system/programs.ts';
 
 const never = new AbortController().signal;
 
-describe('KeyedLock', () => {
+describe('KeyedQueue', () => {
   test('run() does one thing after the other for one key, also when one fails', async () => {
-    const lock = new KeyedLock();
+    const queue = new KeyedQueue();
     const order: string[] = [];
     const work = (name: string, fails: boolean) => async (): Promise<string> => {
       order.push(`${name} begins`);
@@ -30,31 +30,31 @@ describe('KeyedLock', () => {
       return name;
     };
     const outcomes = await Promise.allSettled([
-      lock.run('e10.3', never, work('first', false)),
-      lock.run('e10.3', never, work('second', true)),
-      lock.run('e10.3', never, work('third', false)),
+      queue.run('e10.3', never, work('first', false)),
+      queue.run('e10.3', never, work('second', true)),
+      queue.run('e10.3', never, work('third', false)),
     ]);
     expect(order).toEqual(['first begins', 'first ends', 'second begins', 'second ends', 'third begins', 'third ends']);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
   test('run() does not let one key wait for another', async () => {
-    const lock = new KeyedLock();
+    const queue = new KeyedQueue();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const held = lock.run('e10.3', never, async () => promise);
-    expect(await lock.run('e10.4', never, async () => Promise.resolve('done'))).toBe('done');
+    const held = queue.run('e10.3', never, async () => promise);
+    expect(await queue.run('e10.4', never, async () => Promise.resolve('done'))).toBe('done');
     resolve();
     await held;
   });
 
   test('run() gives up waiting when its signal is aborted, and the next one still waits for the first', async () => {
-    const lock = new KeyedLock();
+    const queue = new KeyedQueue();
     const { promise, resolve } = Promise.withResolvers<void>();
     const order: string[] = [];
-    const first = lock.run('e10.3', never, async () => promise.then(() => void order.push('first')));
+    const first = queue.run('e10.3', never, async () => promise.then(() => void order.push('first')));
     const abort = new AbortController();
-    const second = lock.run('e10.3', abort.signal, async () => Promise.resolve(void order.push('second')));
-    const third = lock.run('e10.3', never, async () => Promise.resolve(void order.push('third')));
+    const second = queue.run('e10.3', abort.signal, async () => Promise.resolve(void order.push('second')));
+    const third = queue.run('e10.3', never, async () => Promise.resolve(void order.push('third')));
     abort.abort(new RpcError('DEADLINE_EXCEEDED', 'too late'));
     await expect(second).rejects.toThrow('too late');
     resolve();
@@ -63,13 +63,13 @@ describe('KeyedLock', () => {
   });
 
   test('run() lets nobody in beside the first when the last in line has given up', async () => {
-    const lock = new KeyedLock();
+    const queue = new KeyedQueue();
     const { promise, resolve } = Promise.withResolvers<void>();
     const order: string[] = [];
-    const first = lock.run('e10.3', never, async () => promise.then(() => void order.push('first')));
-    const second = lock.run('e10.3', AbortSignal.abort(new Error('too late')), async () => Promise.resolve());
+    const first = queue.run('e10.3', never, async () => promise.then(() => void order.push('first')));
+    const second = queue.run('e10.3', AbortSignal.abort(new Error('too late')), async () => Promise.resolve());
     await expect(second).rejects.toThrow('too late');
-    const third = lock.run('e10.3', never, async () => Promise.resolve(void order.push('third')));
+    const third = queue.run('e10.3', never, async () => Promise.resolve(void order.push('third')));
     await sleep(5);
     resolve();
     await Promise.all([first, third]);

@@ -12,7 +12,7 @@ import type {
   ModifyRequestMessage,
 } from '../control-messages.ts';
 import { ask, type CommandTarget } from '../ask.ts';
-import { KeyedLock } from '../keyed-lock.ts';
+import { KeyedQueue } from '../keyed-queue.ts';
 import type { AttachmentReport, AttachRequest, ModifyRequest } from '../messages.ts';
 import type { Quarantine } from '../quarantine.ts';
 import { differences } from './parameters.ts';
@@ -64,7 +64,7 @@ interface Attached {
 /** Attaches and detaches: the data path's volume, then the device on it; the reverse on the way back. One at a time per volume. */
 export class AttachService {
   readonly #options: AttachServiceOptions;
-  readonly #lock = new KeyedLock();
+  readonly #queue = new KeyedQueue();
   readonly #gate = new Gate();
   readonly #attached = new Map<string, Attached>();
   readonly #openings: Openings;
@@ -234,7 +234,7 @@ export class AttachService {
   }
 
   async #exclusively<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return this.#gate.run(async () => this.#lock.run(name, signal, work));
+    return this.#gate.run(async () => this.#queue.run(name, signal, work));
   }
 
   #choice(backend: string): BackendChoice {

@@ -1,5 +1,5 @@
 /** Work on one key happens one piece after the other, in the order it was asked for; different keys don't wait for each other. */
-export class KeyedLock {
+export class KeyedQueue {
   /** The end of the last piece of work for each key that has any. */
   readonly #tails = new Map<string, Promise<void>>();
 
