@@ -54,6 +54,7 @@ export class DataPath {
   readonly #wake: EventFd;
   readonly #pending = new Map<number, Pending>();
   readonly #events: DataPathEvents;
+  readonly #exited: Promise<true>;
   #memory: { readonly address: number; readonly sizeBytes: number } | undefined;
   #lastId = 0;
   #stopping = false;
@@ -72,10 +73,17 @@ export class DataPath {
     this.#worker.on('message', (message: WorkerMessage) => this.#received(message));
     this.#worker.on('error', (error) => this.#ended(error));
     this.#worker.on('exit', () => this.#ended(new Error('the data-path thread has ended')));
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve(true)));
   }
 
   /** Carries out a command. Rejects with DataPathError. */
   async execute(command: Command): Promise<Reply> {
+    // The descriptor behind `#wake` may be another's by now.
+    if (this.#stopping) throw new DataPathError({ code: 'unavailable', message: `${command.op} was asked of an initiator that ends` });
+    return this.#post(command);
+  }
+
+  async #post(command: Command): Promise<Reply> {
     const id = ++this.#lastId;
     const message: CommandMessage = { id, command };
     return new Promise((resolve, reject) => {
@@ -91,9 +99,9 @@ export class DataPath {
    */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const exited = new Promise<boolean>((resolve) => this.#worker.once('exit', () => resolve(true)));
-    await this.execute({ op: 'stop' });
-    const hasClosed = await Promise.race([exited, sleep(CLOSE_MS, false, { ref: false })]);
+    // A thread that has ended by itself does not answer.
+    this.#post({ op: 'stop' }).catch(() => undefined);
+    const hasClosed = await Promise.race([this.#exited, sleep(CLOSE_MS, false, { ref: false })]);
     await this.#worker.terminate();
     if (hasClosed && this.#memory !== undefined) unmapMemory(this.#memory.address, this.#memory.sizeBytes);
     this.#wake.close();

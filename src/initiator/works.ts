@@ -138,6 +138,7 @@ export class Works {
   /** Ends everything; the kernel's devices stay. */
   async end(): Promise<void> {
     this.#links.stop();
+    this.attachments.stop();
     this.#foundation.nbd.stop();
     await this.dataPath.stop();
   }

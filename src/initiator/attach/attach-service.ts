@@ -233,6 +233,11 @@ export class AttachService {
     return left;
   }
 
+  /** The initiator ends: looks for no target of a survivor any more. */
+  stop(): void {
+    this.#revival.stop();
+  }
+
   async #exclusively<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return this.#gate.run(async () => this.#queue.run(name, signal, work));
   }

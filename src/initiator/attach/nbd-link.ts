@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeFd } from '../../system/unix-socket.ts';
-import type { KernelConnection, KernelConnections, NewConnection } from './kernel-connections.ts';
+import type { KernelConnection, KernelConnections } from './kernel-connections.ts';
 import type { NbdCallError, NbdCalls } from './nbd-calls.ts';
 import { identifierOf } from './nbd-sysfs.ts';
 
@@ -73,7 +73,7 @@ export class NbdLink {
     let told = '';
     this.#trouble = reason;
     for (let pauseMs = RETRY_MS_MIN; !this.#isClosed && !this.#isLost; pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)) {
-      const failure = await this.#offer();
+      const failure = await this.#offer().catch((error: unknown) => (error as Error).message);
       if (failure === undefined || this.#isClosed || this.#isLost) break;
       this.#trouble = `waits to be connected to this initiator again (${reason}): ${failure}`;
       if (failure !== told || performance.now() - toldMs > REMINDER_MS) {
@@ -120,16 +120,11 @@ export class NbdLink {
     if (this.#connection === undefined && !this.#isLost) void this.reconnect(reason);
   }
 
-  /** Offers the kernel one socket. @returns why it has not taken it */
+  /** Offers the kernel one socket. @returns why it has not taken it. @throws Error: why none could be offered */
   async #offer(): Promise<string | undefined> {
     const { name, index, identifier, connections, calls } = this.#options;
     if (identifierOf(index) !== identifier) return this.#lost('it has been disconnected');
-    let connection: NewConnection;
-    try {
-      connection = await connections.open(name);
-    } catch (error) {
-      return (error as Error).message;
-    }
+    const connection = await connections.open(name);
     try {
       // Nothing but the socket: a size here would wait for requests that wait for the socket.
       await calls.run({ op: 'reconfigure', change: { index, identifier, socket: connection.kernelEnd } });

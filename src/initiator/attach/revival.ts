@@ -51,6 +51,11 @@ export class Revival {
     await underway.done;
   }
 
+  /** Looks for nothing any more: the data path ends. The devices wait for the next initiator. */
+  stop(): void {
+    for (const { abort } of this.#underway.values()) abort.abort();
+  }
+
   async #revive({ volume, device }: Survivor, lasting: LastingDevices, underway: Underway): Promise<void> {
     const { name, request } = volume;
     const { signal } = underway.abort;
