@@ -105,7 +105,7 @@ export class NbdDevice {
       this.link.reopen();
       throw error;
     }
-    if (await waitUntil(() => !this.#isOurs, RELEASE_MS)) return;
+    if (await waitUntil(() => this.#isSurelyGone, RELEASE_MS)) return;
     const users = deviceUsers(this.path).join(', ') || 'somebody who cannot be seen from here';
     this.#tell(`has been disconnected, and goes when its users have ended (${users})`);
   }
@@ -143,19 +143,39 @@ export class NbdDevice {
    * what it had no time to set is set now.
    */
   async takeUp(reason: string): Promise<void> {
+    let isHeld = true;
     try {
-      const wasLeftInTheMiddle = ioTimeoutMsOf(this.index) !== TUNING.ioTimeoutMs;
       // First: who waits for the connection shall not be given up.
-      if (wasLeftInTheMiddle && this.#isOurs) await this.#hold();
-      await this.link.reconnect(reason);
-      if (this.link.trouble === '') await this.#tune();
+      if (this.#isLeftInTheMiddle && this.#isOurs) await this.#hold();
+    } catch {
+      isHeld = false;
+    }
+    await this.link.reconnect(reason);
+    if (this.link.trouble !== '') return;
+    try {
+      if (!isHeld) await this.#hold();
+      await this.#tune();
     } catch (error) {
       this.#tell(`works, but could not be set: ${(error as Error).message}`);
     }
   }
 
+  /** @throws DeviceError: nobody knows */
   get #isOurs(): boolean {
     return identifierOf(this.index) === this.record.identifier;
+  }
+
+  get #isSurelyGone(): boolean {
+    try {
+      return !this.#isOurs;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whoever made it, or let it grow, has not come to the end of that. @throws DeviceError: nobody knows */
+  get #isLeftInTheMiddle(): boolean {
+    return ioTimeoutMsOf(this.index) !== TUNING.ioTimeoutMs;
   }
 
   /** Sets the new device, and makes sure that it is the one that was meant. */

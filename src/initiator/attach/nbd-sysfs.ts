@@ -2,12 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DeviceError } from './backend.ts';
 
-/** What sysfs tells of the kernel's NBD devices, and takes. Nothing here opens a device. */
+/**
+ * What sysfs tells of the kernel's NBD devices, and takes. Nothing here opens a device. Whatever reads throws DeviceError when it can't
+ * (no descriptor or memory is left): then nobody knows how things stand.
+ */
 
 const BLOCK_DEVICES = '/sys/block';
 const SYSFS_SECTOR_BYTES = 512;
 const WRITE_MS = 5_000;
+/** What sysfs answers when a device is gone, or goes in the middle of the question. Anything else says nothing about the device. */
+const GONE: readonly string[] = ['ENOENT', 'ENODEV'];
 
 export interface NbdDevice {
   /** N of /dev/nbdN */
@@ -112,10 +118,14 @@ async function set(path: string, value: number | string): Promise<void> {
   }
 }
 
+/** Undefined when the device is gone, or has no such attribute. @throws DeviceError */
 function textOf(device: string, attribute: string): string | undefined {
+  const path = join(BLOCK_DEVICES, device, attribute);
   try {
-    return readFileSync(join(BLOCK_DEVICES, device, attribute), 'utf8').trim();
-  } catch {
-    return undefined;
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code = '', message } = error as { code?: string; message: string };
+    if (GONE.includes(code)) return undefined;
+    throw new DeviceError('unavailable', `${path} can't be read: ${message}`);
   }
 }

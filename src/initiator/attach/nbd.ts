@@ -94,7 +94,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       return device.path;
     } catch (error) {
       // A device that could not be taken away again is for the next initiator.
-      if (!nbdDevices().some(({ identifier }) => identifier === record.identifier)) await removeNbdRecord(this.#folder, name);
+      if (isSurelyGone(record)) await removeNbdRecord(this.#folder, name);
       throw error;
     }
   }
@@ -264,5 +264,13 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       this.#isWatching = false;
       throw error;
     }
+  }
+}
+
+function isSurelyGone(record: NbdRecord): boolean {
+  try {
+    return !nbdDevices().some(({ identifier }) => identifier === record.identifier);
+  } catch {
+    return false;
   }
 }
