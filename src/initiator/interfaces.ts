@@ -5,6 +5,9 @@ import { INTERFACES_MAX, type DataPathMemory } from './memory.ts';
 import type { InterfaceState } from './messages.ts';
 import { PortDriver } from './port-driver.ts';
 
+/** The interfaces could not be listed: so long after that they are asked for again. */
+const RELIST_US = 1_000_000;
+
 /** Where the loop hears of sockets that come and go. */
 export interface PortWatcher {
   opened(driver: PortDriver, slot: number): void;
@@ -25,6 +28,8 @@ export class Interfaces {
   readonly #monitor = InterfaceMonitor.open();
   #allowed = new AllowList([]);
   #links = new Map<number, InterfaceInfo>();
+  /** When they are listed anew, because they could not be; Infinity when they have been. */
+  #relistUs = Infinity;
   /** Why allowed interfaces are not used, by name. */
   readonly #refusals = new Map<string, string>();
 
@@ -37,6 +42,16 @@ export class Interfaces {
 
   get monitorFd(): number {
     return this.#monitor.fd;
+  }
+
+  /** When `advance` wants to be called; Infinity when it need not be. */
+  get dueUs(): number {
+    return this.#relistUs;
+  }
+
+  /** Does what has become due. */
+  advance(nowUs: number): void {
+    if (nowUs >= this.#relistUs) this.#resync(nowUs);
   }
 
   /** Interfaces that were allowed and still are keep their sockets, and their I/O. */
@@ -103,10 +118,26 @@ export class Interfaces {
   }
 
   #resync(nowUs: number): void {
-    const links = listInterfaces();
+    const links = this.#list(nowUs);
     const known = new Set(links.map((link) => link.index));
     for (const index of [...this.#links.keys()]) if (!known.has(index)) this.#deleted(index, nowUs);
     for (const link of links) this.#changed(link, nowUs);
+  }
+
+  /** Those that there are; or those that are known, when the kernel can't tell now (EBUSY while many come and go, EMFILE, ENOBUFS). */
+  #list(nowUs: number): readonly InterfaceInfo[] {
+    try {
+      const links = listInterfaces();
+      if (this.#relistUs !== Infinity) this.#watcher.notice('the network interfaces can be listed again');
+      this.#relistUs = Infinity;
+      return links;
+    } catch (error) {
+      if (this.#relistUs === Infinity) {
+        this.#watcher.notice(`${(error as Error).message}; what is known of them is used until they can be listed again`);
+      }
+      this.#relistUs = nowUs + RELIST_US;
+      return [...this.#links.values()];
+    }
   }
 
   #deleted(index: number, nowUs: number): void {

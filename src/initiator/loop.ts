@@ -106,6 +106,7 @@ export class Loop implements PortWatcher, FrontWatcher {
     this.#nowUs = nowUs();
     this.turns++;
     for (let event = 0; event < count; event++) this.#dispatch(this.#epoll.token(event), this.#epoll.events(event));
+    this.interfaces.advance(this.#nowUs);
     this.#retryBlocked();
     for (let round = 0; round < ROUNDS_PER_TURN; round++) {
       this.engine.advance(this.#nowUs);
@@ -170,7 +171,12 @@ export class Loop implements PortWatcher, FrontWatcher {
   }
 
   #waitMs(): number {
-    const dueUs = Math.min(this.engine.nextUs(this.#nowUs), this.#nextRetryUs(), this.freezing?.dueUs ?? Infinity);
+    const dueUs = Math.min(
+      this.engine.nextUs(this.#nowUs),
+      this.#nextRetryUs(),
+      this.interfaces.dueUs,
+      this.freezing?.dueUs ?? Infinity,
+    );
     if (dueUs === Infinity) return WAIT_MS_MAX;
     const waitUs = dueUs - nowUs();
     return waitUs <= 0 ? 0 : Math.min(Math.ceil(waitUs / 1000), WAIT_MS_MAX);
