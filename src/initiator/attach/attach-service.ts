@@ -149,11 +149,17 @@ export class AttachService {
     return this.#exclusively(name, signal, async () => {
       const attached = this.#attached.get(name);
       if (attached === undefined) return { note: `${name} was not attached` };
-      if (force) await this.#close(name, true, signal);
-      else await this.#requireUnused(attached);
-      await this.#takeAway(attached, force);
-      await this.#revival.end(name);
-      if (!force) await this.#close(name, false, signal);
+      if (force) {
+        // First: what has been closed under it, it would attach again.
+        await this.#revival.end(name);
+        await this.#close(name, true, signal);
+        await this.#takeAway(attached, true);
+      } else {
+        await this.#requireUnused(attached);
+        await this.#takeAway(attached, false);
+        await this.#revival.end(name);
+        await this.#close(name, false, signal);
+      }
       this.#attached.delete(name);
       return { note: '' };
     });

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from '@jest/globals';
+import { AttachService } from '../../src/initiator/attach/attach-service.ts';
+import type { AttachBackend, LastingDevices, Survivor } from '../../src/initiator/attach/backend.ts';
+import type { AttachmentReport, Command, Reply } from '../../src/initiator/messages.ts';
+import { Quarantine } from '../../src/initiator/quarantine.ts';
+
+/** Survivors of an earlier initiator, with a data path and a backend that do what the tests want at the moment they want it. */
+
+/** Longer than a revival waits before it tries again. */
+const RETRIED_MS = 5_500;
+const never = new AbortController().signal;
+
+const SURVIVOR: Survivor = {
+  volume: {
+    ...{ name: 'e10.3', sectors: 2_048, serial: 's', model: 'm' },
+    request: {
+      ...{ shelf: 10, slot: 3, socketPath: '/run/x/e10.3.sock', readOnly: false, deadSeconds: 0, maxOutstanding: 128 },
+      interfaces: undefined,
+    },
+  },
+  device: '/dev/nbd0',
+};
+
+/** One volume. While its target is silent, an attach waits until it is detached. */
+class OneVolume {
+  isAttached = false;
+  isSilent = true;
+  #fail: () => void = () => undefined;
+
+  async execute(command: Command): Promise<Reply> {
+    switch (command.op) {
+      case 'attach':
+        this.isAttached = true;
+        if (!this.isSilent) return { op: 'attached', attachment: { ...SURVIVOR.volume } as unknown as AttachmentReport };
+        return new Promise((_, reject) => {
+          this.#fail = () => reject(new Error('its target does not answer'));
+        });
+      case 'detach':
+        if (!this.isAttached) throw Object.assign(new Error('not attached'), { code: 'not-found' });
+        this.isAttached = false;
+        this.#fail();
+        return { op: 'done' };
+      default:
+        return { op: 'attachments', attachments: [] };
+    }
+  }
+}
+
+function serviceOf(dataPath: OneVolume, detach: AttachBackend['detach']): AttachService {
+  const lasting = {
+    survivors: () => [SURVIVOR],
+    trouble: () => '',
+    isLost: () => false,
+    resume: () => undefined,
+  } as Partial<LastingDevices>;
+  const unused = async (): Promise<never> => Promise.reject(new Error('not to be called'));
+  const backend: AttachBackend = {
+    ...{ name: 'nbd', unavailable: async () => Promise.resolve(undefined), attach: unused, removeLeftovers: unused, detach },
+    lasting: lasting as LastingDevices,
+  };
+  return new AttachService({
+    ...{ dataPath, backends: [backend], defaultBackend: 'auto', quarantine: new Quarantine('/nonexistent/mark') },
+    links: { set: () => undefined, remove: () => undefined },
+    ...{ socketPath: (name) => `/run/x/${name}.sock`, notice: () => undefined },
+  });
+}
+
+test('detach() with force ends a revival, which else would attach the volume again while its device is taken away', async () => {
+  const dataPath = new OneVolume();
+  const service = serviceOf(dataPath, async () => {
+    dataPath.isSilent = false;
+    await sleep(RETRIED_MS);
+  });
+  service.takeUpSurvivors();
+  expect(dataPath.isAttached).toBe(true);
+  await service.detach({ shelf: 10, slot: 3, force: true }, never);
+  expect([dataPath.isAttached, await service.list()]).toEqual([false, []]);
+});
+
+test('detach() that is refused leaves the revival alone', async () => {
+  const dataPath = new OneVolume();
+  const service = serviceOf(dataPath, async () => Promise.reject(new Error('in use')));
+  service.takeUpSurvivors();
+  await expect(service.detach({ shelf: 10, slot: 3, force: false }, never)).rejects.toThrow('in use');
+  expect(dataPath.isAttached).toBe(true);
+  service.stop();
+});
