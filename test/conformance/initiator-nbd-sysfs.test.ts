@@ -31,4 +31,12 @@ describeIf([root()], 'sysfs of NBD devices', () => {
       gone: true,
     });
   });
+
+  test('DISCONNECT is not called of a device that is another one by now', () => {
+    expect(scenario('replaced')).toBe('done');
+  });
+
+  test('grow() of a device that has grown already completes its record, and what was left in the middle', () => {
+    expect(scenario('grown')).toEqual({ again: 'EINVAL', before: 2_048, after: 4_096 });
+  });
 });

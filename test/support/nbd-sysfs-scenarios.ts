@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KernelConnections } from '../../src/initiator/attach/kernel-connections.ts';
 import { NbdCalls } from '../../src/initiator/attach/nbd-calls.ts';
+import { NbdDevice } from '../../src/initiator/attach/nbd-device.ts';
 import { NbdLink } from '../../src/initiator/attach/nbd-link.ts';
 import { readNbdRecords, writeNbdRecord, type NbdRecord } from '../../src/initiator/attach/nbd-record.ts';
 import { NbdBackend } from '../../src/initiator/attach/nbd.ts';
@@ -13,13 +14,21 @@ import { waitUntil } from '../../src/system/waiting.ts';
  * What the initiator makes of a sysfs that is the test's own: a folder mounted over /sys/block, for this process alone. Each scenario
  * prints what it saw as JSON.
  */
-const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = { unreadable };
+const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = { unreadable, replaced, grown };
 
 const DEVICE = '/sys/block/nbd0';
 const BACKEND = join(DEVICE, 'backend');
 const LONG_MS = 30_000;
 const RECORD: NbdRecord = {
-  ...{ name: 'e10.3', sectors: 2_048, serial: 's', model: 'm', blockBytes: 512, identifier: 'aoe-csi/e10.3/00', bootId: bootId() },
+  ...{
+    name: 'e10.3',
+    sectors: 2_048,
+    serial: 's',
+    model: 'm',
+    blockBytes: 512,
+    identifier: 'aoe-csi/e10.3/00',
+    bootId: bootId(),
+  },
   request: {
     ...{ shelf: 10, slot: 3, socketPath: '/run/x/e10.3.sock', readOnly: false, deadSeconds: 0, maxOutstanding: 128 },
     interfaces: undefined,
@@ -51,6 +60,32 @@ async function unreadable(): Promise<unknown> {
   rmSync(BACKEND);
   await waitUntil(() => link.isLost, LONG_MS);
   return { removal, records, whileUnreadable, readable, gone: link.isLost };
+}
+
+/** Between the last look at the device and the call that ends it, somebody has taken its index. */
+async function replaced(): Promise<unknown> {
+  mkdirSync(DEVICE);
+  writeFileSync(BACKEND, 'another\n');
+  const outcome = await codeOf(calls.run({ op: 'disconnect', index: 0, identifier: RECORD.identifier }));
+  calls.stop();
+  return outcome;
+}
+
+/** A device that has all of its volume already, set as it should be, and then as one that grows just now. */
+async function grown(): Promise<unknown> {
+  mkdirSync(join(DEVICE, 'queue'), { recursive: true });
+  writeFileSync(join(DEVICE, 'size'), '4096\n');
+  const setTimeoutMs = (ms: number): void => writeFileSync(join(DEVICE, 'queue/io_timeout'), `${ms}\n`);
+  const stub = new NbdCalls({ alarm: () => undefined, thread: new URL('./nbd-slow-thread.js', import.meta.url) });
+  const device = new NbdDevice(RECORD, 0, { connections, calls: stub, notice: () => undefined });
+  setTimeoutMs(10_000);
+  // Nothing but RECONFIGURE is refused there: it was tried to set it as it should be.
+  const again = await device.grow(4_096).catch(({ errno }: { errno?: string }) => errno);
+  const before = device.record.sectors;
+  setTimeoutMs(1_000);
+  await device.grow(4_096);
+  stub.stop();
+  return { again, before, after: device.record.sectors };
 }
 
 async function codeOf(work: Promise<unknown>): Promise<unknown> {

@@ -24,8 +24,8 @@ describe('NbdCalls', () => {
     start(60_000);
     const order: string[] = [];
     await Promise.all([
-      calls.run({ op: 'disconnect', index: 50 }).then(() => order.push('first')),
-      calls.run({ op: 'disconnect', index: 0 }).then(() => order.push('second')),
+      calls.run({ op: 'disconnect', index: 50, identifier: 'a' }).then(() => order.push('first')),
+      calls.run({ op: 'disconnect', index: 0, identifier: 'a' }).then(() => order.push('second')),
       calls.number({ op: 'probe' }).then((value) => order.push(String(value))),
     ]);
     expect([order, said, calls.trouble]).toEqual([['first', 'second', '7'], [], '']);
@@ -38,7 +38,7 @@ describe('NbdCalls', () => {
 
   test('behind a call that does not return none is made: those that wait are refused, and so are new ones until it has', async () => {
     start(100);
-    const stuck = calls.run({ op: 'disconnect', index: STUCK_MS });
+    const stuck = calls.run({ op: 'disconnect', index: STUCK_MS, identifier: 'a' });
     const behind = calls.run(RECONFIGURE);
     await expect(behind).rejects.toMatchObject({
       errno: '',

@@ -10,7 +10,8 @@ export type NbdCall =
   /** Answers the index of the new device. */
   | { readonly op: 'connect'; readonly device: NbdConnect }
   | { readonly op: 'reconfigure'; readonly change: NbdReconfigure }
-  | { readonly op: 'disconnect'; readonly index: number };
+  /** Does nothing when the device is gone, or another's by the time the call is made. */
+  | { readonly op: 'disconnect'; readonly index: number; readonly identifier: string };
 
 export type NbdProbe = 'missing' | 'too-old' | 'usable';
 

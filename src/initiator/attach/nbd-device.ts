@@ -116,13 +116,20 @@ export class NbdDevice {
    * @throws DeviceError, NbdCallError
    */
   async grow(sectors: number): Promise<void> {
-    const { name, identifier } = this.record;
+    const { name } = this.record;
     const sizeBytes = sectors * SECTOR_BYTES;
     const presentBytes = sizeBytesOf(this.index);
-    if (sizeBytes === presentBytes) return;
     if (sizeBytes < presentBytes) {
       throw new DeviceError('refused', `${this.path} of ${name} has ${presentBytes} bytes, and never becomes smaller`);
     }
+    if (sizeBytes > presentBytes) await this.#enlarge(sizeBytes);
+    // Who let it grow may have failed after that.
+    else if (this.#isLeftInTheMiddle) await this.#holdAsBefore();
+    this.record = { ...this.record, sectors };
+  }
+
+  async #enlarge(sizeBytes: number): Promise<void> {
+    const { name, identifier } = this.record;
     if (this.link.trouble !== '') {
       throw new DeviceError('unavailable', `${this.path} of ${name} can't grow now: it ${this.link.trouble}`);
     }
@@ -132,10 +139,14 @@ export class NbdDevice {
     try {
       await calls.run({ op: 'reconfigure', change: { ...which, sizeBytes: BigInt(sizeBytes) } });
     } finally {
-      await this.#hold();
-      await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+      await this.#holdAsBefore();
     }
-    this.record = { ...this.record, sectors };
+  }
+
+  /** The kernel takes no request for lost by itself any more. */
+  async #holdAsBefore(): Promise<void> {
+    await this.#hold();
+    await setIoTimeout(this.index, TUNING.ioTimeoutMs);
   }
 
   /**

@@ -99,15 +99,16 @@ export class NbdLink {
   }
 
   /**
-   * Ends the device. The caller has closed the link and made sure that nobody uses it, or that they shall fail.
+   * Ends the device, if it is still the one that was meant. The caller has closed the link and made sure that nobody uses it, or that they shall fail.
    * @param force ends the connection first, whatever is under way over it
    * @throws NbdCallError
    */
   async disconnect(force: boolean): Promise<void> {
+    const { index, identifier, calls } = this.#options;
     if (force) await this.#hangUp();
     const remedy = setTimeout(() => void this.#hangUp().catch(() => undefined), DISCONNECT_PATIENCE_MS);
     try {
-      await this.#options.calls.run({ op: 'disconnect', index: this.#options.index });
+      await calls.run({ op: 'disconnect', index, identifier });
     } finally {
       clearTimeout(remedy);
     }

@@ -3,6 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import type { SystemError } from '../../system/errno.ts';
 import { hasIdentifiers, NbdControl } from '../../system/nbd-control.ts';
 import type { NbdCall, NbdCallOutcome, NbdProbe, NbdThreadMessage } from './nbd-calls.ts';
+import { identifierOf } from './nbd-sysfs.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('this module runs as a worker thread only');
@@ -45,7 +46,8 @@ function carryOut(control: NbdControl, call: NbdCall): NbdProbe | number | undef
       control.reconfigure(call.change);
       return undefined;
     case 'disconnect':
-      control.disconnect(call.index);
+      // Only the index can be given to the driver, and whoever asks may have waited for long since he has looked.
+      if (identifierOf(call.index) === call.identifier) control.disconnect(call.index);
       return undefined;
   }
 }
