@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeDurably } from '../../system/durable-file.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 
 /** What must be known to clean up after an initiator that was killed. */
@@ -14,14 +16,13 @@ export interface FuseRecord {
 const SUFFIX = '.json';
 
 /** Replaces the volume's record in `folder` as a whole. */
-export function writeRecord(folder: string, record: FuseRecord): void {
-  const path = join(folder, record.name + SUFFIX);
-  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+export async function writeRecord(folder: string, record: FuseRecord): Promise<void> {
+  await writeDurably(join(folder, record.name + SUFFIX), JSON.stringify(record));
 }
 
-export function removeRecord(folder: string, name: string): void {
-  rmSync(join(folder, name + SUFFIX), { force: true });
+/** Well when there is none. A record that a power failure brings back speaks of processes that are no more. */
+export async function removeRecord(folder: string, name: string): Promise<void> {
+  await rm(join(folder, name + SUFFIX), { force: true });
 }
 
 /** All records in `folder`. A file that can't be understood is left out: nothing was started before its record was whole. */

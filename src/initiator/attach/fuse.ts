@@ -48,12 +48,12 @@ export class FuseBackend implements AttachBackend {
     signal.throwIfAborted();
     const mountPoint = this.#mountPoint(volume.name);
     // Before anything is made: from here on, whoever finds this initiator killed knows what to remove.
-    this.#remember(volume.name, undefined);
+    await this.#remember(volume.name, undefined);
     try {
       mkdirSync(mountPoint, { recursive: true });
       const fuse = await NbdFuse.start(mountPoint, volume, (how) => this.#ended(volume.name, how));
       this.#running.set(volume.name, fuse);
-      this.#remember(volume.name, fuse);
+      await this.#remember(volume.name, fuse);
       return await bindLoopDevice(fuse.file, volume.request.readOnly, this.#partitions);
     } catch (error) {
       await this.#takeDown(volume.name, true);
@@ -101,16 +101,16 @@ export class FuseBackend implements AttachBackend {
     else await fuse.stop(force);
     this.#running.delete(name);
     if (existsSync(mountPoint)) rmdirSync(mountPoint);
-    removeRecord(this.#folder, name);
+    await removeRecord(this.#folder, name);
   }
 
-  #remember(name: string, fuse: NbdFuse | undefined): void {
+  async #remember(name: string, fuse: NbdFuse | undefined): Promise<void> {
     const initiator = identifyProcess(process.pid);
     const nbdfuse = fuse?.identity;
     if (initiator === undefined || (fuse !== undefined && nbdfuse === undefined)) {
       throw new DeviceError('unavailable', `nbdfuse for ${name} has ended, or /proc is not mounted here`);
     }
-    writeRecord(this.#folder, { name, initiator, nbdfuse });
+    await writeRecord(this.#folder, { name, initiator, nbdfuse });
   }
 
   #devices(name: string): string[] {
