@@ -17,8 +17,6 @@ import {
 } from '../block/status.ts';
 import {
   AOE_ERROR_BAD_ARGUMENT,
-  AOE_ERROR_BAD_COMMAND,
-  AOE_ERROR_BAD_VERSION,
   AOE_ERROR_DEVICE_UNAVAILABLE,
   AOE_ERROR_RESERVED,
   ATA_ERROR_IDNF,
@@ -365,8 +363,6 @@ export class Replies {
         this.#again(fragment, target, copy);
         this.#listener?.refused(path, nowUs);
         return;
-      case AOE_ERROR_BAD_COMMAND:
-      case AOE_ERROR_BAD_VERSION:
       default:
         break;
     }
