@@ -83,19 +83,12 @@ export interface Identity {
   readonly rotational: boolean;
 }
 
-/** `absent`: software targets do not fill it. `bad`: the block was damaged on its way, or its maker can't add. */
-export type IdentifyChecksum = 'ok' | 'absent' | 'bad';
-
-export interface DecodedIdentity extends Identity {
-  readonly checksum: IdentifyChecksum;
-}
-
 /**
- * Reads the block at `offset`, of which `length` bytes are there.
+ * Reads the block at `offset`, of which `length` bytes are there. Its checksum says nothing: software targets do not fill it.
  * @returns undefined when those are fewer than 512. Every block of 512 bytes decodes to something; whether it makes sense
  * (a size of 0, say) is the caller's question.
  */
-export function decodeIdentify(view: DataView, offset: number, length: number): DecodedIdentity | undefined {
+export function decodeIdentify(view: DataView, offset: number, length: number): Identity | undefined {
   if (length < IDENTIFY_BYTES) return undefined;
   const word = (index: number): number => view.getUint16(offset + 2 * index, true);
   const features = word(WORD_SUPPORTED_83) | word(WORD_ENABLED_86);
@@ -120,7 +113,6 @@ export function decodeIdentify(view: DataView, offset: number, length: number): 
     physicalSectorBytes: logicalSectorBytes * 2 ** physicalExponent(word(WORD_SECTOR_SIZE)),
     logicalSectorBytes,
     rotational: word(WORD_ROTATION) !== ROTATION_NONE,
-    checksum: checksumOf(view, offset),
   };
 }
 
@@ -180,11 +172,6 @@ function logicalSector(word106: number, words: number): number {
   if ((word106 & VALID_MASK) !== VALID || (word106 & LOGICAL_SIZE_VALID) === 0) return SECTOR_BYTES;
   const sizeBytes = words * 2;
   return sizeBytes >= SECTOR_BYTES && sizeBytes <= LOGICAL_SECTOR_BYTES_MAX ? sizeBytes : SECTOR_BYTES;
-}
-
-function checksumOf(view: DataView, offset: number): IdentifyChecksum {
-  if (view.getUint8(offset + 2 * WORD_CHECKSUM) !== CHECKSUM_SIGNATURE) return 'absent';
-  return sumBytes(view, offset) === 0 ? 'ok' : 'bad';
 }
 
 /** Sum of the block's bytes modulo 256; a valid checksum makes it 0. */

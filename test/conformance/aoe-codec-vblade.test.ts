@@ -89,7 +89,6 @@ describeIf(needs, 'codecs and vblade', () => {
         logicalSectorBytes: 512,
         physicalSectorBytes: 512,
         rotational: true,
-        checksum: 'absent',
       });
     }));
 

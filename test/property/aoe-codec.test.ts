@@ -172,7 +172,7 @@ describe('round trips', () => {
       fc.property(identities, (identity) => {
         const view = room(512);
         encodeIdentify(view, 0, identity);
-        expect(decodeIdentify(view, 0, 512)).toEqual({ ...identity, checksum: 'ok' });
+        expect(decodeIdentify(view, 0, 512)).toEqual(identity);
       }),
     );
   });

@@ -20,7 +20,7 @@ import {
   VERSION_FLAGS_REQUEST,
 } from '../../src/aoe/constants.ts';
 import { checkResponse, FRAME_OK, padFrame, writeCommon, writeEthernet } from '../../src/aoe/header.ts';
-import { decodeIdentify, type DecodedIdentity } from '../../src/aoe/identify.ts';
+import { decodeIdentify, type Identity } from '../../src/aoe/identify.ts';
 import { ATA_DATA, ERROR, TAG, VERSION_FLAGS } from '../../src/aoe/layout.ts';
 import { readMask, writeMaskEdit, writeMaskRead, type MaskDirective, type MaskMessage } from '../../src/aoe/mask.ts';
 import { readReserve, writeReserve, type ReserveMessage } from '../../src/aoe/reserve.ts';
@@ -83,7 +83,7 @@ export class Answer {
     return readReserve(this.view, 0, this.bytes.length);
   }
 
-  get identity(): DecodedIdentity | undefined {
+  get identity(): Identity | undefined {
     return decodeIdentify(this.view, ATA_DATA, this.bytes.length - ATA_DATA);
   }
 }
