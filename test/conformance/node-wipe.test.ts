@@ -1,8 +1,10 @@
-import { closeSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import type { TargetRecord } from '../../src/volumes/records.ts';
 import { eventually } from '../support/faults-process.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
+import { ProgramInFront } from '../support/node-programs.ts';
 import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NODE_REQUIREMENTS } from '../support/node-requirements.ts';
 import { NodeVolume } from '../support/node-volume.ts';
@@ -131,6 +133,27 @@ describeIf(NODE_REQUIREMENTS, 'the wipe of a volume that was used', () => {
       expect((await lab.record('e10.1')).identity.sizeBytes).toBe(SIZE_BYTES);
       expect(await lab.release('e10.1')).toMatchObject({ state: 'Available', reason: '' });
       expect(readFileSync(lab.diskFile('e10.1')).every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
+  testIf([], 'has nothing under way any more when it fails, and is done when it is tried again', async () => {
+    await withNode({ disks: { 'e10.1': SIZE_BYTES } }, async (lab) => {
+      // As a dd that could not be killed, it keeps the device for a while.
+      const keep = 'for word; do case "$word" in of=*) sleep 8 <"${word#of=}" >/dev/null 2>&1 & esac; done';
+      const broken = join(lab.folder('programs'), 'broken');
+      const fail = `${keep}; echo 'no such luck' >&2; exit 1`;
+      const dd = new ProgramInFront(lab, 'dd', `if [ -e '${broken}' ] && [ "$1" = if=/dev/zero ]; then ${fail}; fi`);
+      const node = await lab.startNode({ environment: dd.environment });
+      const volume = new NodeVolume(lab, node, await lab.volume('e10.1'), 'block');
+      await volume.stage();
+      await volume.unstage();
+      writeFileSync(broken, '');
+      const failed = await lab.release('e10.1');
+      expect(failed).toMatchObject({ state: 'Wiping', task: { state: 'failed' } });
+      expect(failed.task?.message).toMatch(/^cannot write \d+ bytes at 0 of .*no such luck/);
+      expect((await lab.initiator.stat()).attachments).toEqual([]);
+      rmSync(broken);
+      expect(await lab.task('e10.1', 'wipe', failed.task?.id ?? '')).toMatchObject({ state: 'Available', reason: '' });
     });
   });
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import type { WipePolicy } from '../../volumes/parameter-table.ts';
 import { settingsOfVolume } from '../../volumes/parameters.ts';
@@ -15,9 +16,16 @@ import { planBytes, remainingSteps, wipePlan, type WipeStep } from './wipe-plan.
 
 const ATTACH_MS = 30_000;
 const DETACH_MS = 30_000;
-const STEP_MS = 600_000;
 /** The record is written after the first step of a wipe, and then this often at most. */
 const PROGRESS_MS = 5_000;
+/**
+ * A node that has been silent for NODE_SILENT_MS, and its last beat may have been NODE_HEARTBEAT_MS before that, loses its wipe to
+ * another one, and then the target may soon be a new volume's: zeros that come late would land in that. So what this node has not
+ * written is failed before, by these two; one step beyond the last look at the record is the longest that it goes on alone.
+ */
+export const STEP_MS = 60_000;
+export const WIPE_DEAD_SECONDS = 45;
+const DROP_RETRY_MS = 2_000;
 
 /**
  * Wipes a target that was given back, as the class of its last volume wants it, and frees it: goes on where an interrupted wipe has
@@ -56,7 +64,8 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
 async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord, wipe: WipePolicy): Promise<void> {
   const { initiator } = parts;
   const { address } = handed.target;
-  const settings = await attachSettings(initiator, address, settingsOfVolume(claim), false);
+  const wanted = { ...settingsOfVolume(claim), deadSeconds: WIPE_DEAD_SECONDS };
+  const settings = await attachSettings(initiator, address, wanted, false);
   try {
     const device = await attachDevice(initiator, address, settings, ATTACH_MS);
     await requireIdle(device);
@@ -68,7 +77,7 @@ async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord
     const probe = await probeDevice(device);
     if (probe.kind !== 'blank') throw notBlank(address, probe, isOurs);
   } catch (error) {
-    // The next attempt finds it attached, should this not do.
+    // The next attempt finds it attached, should this not do: nothing is under way to it.
     await initiator.detach(address, false, DETACH_MS).catch(() => undefined);
     throw error;
   }
@@ -85,7 +94,38 @@ function notBlank(address: string, probe: Probe, isOurs: boolean): VolumeError {
   );
 }
 
+/** @throws VolumeError; nothing of it is written any more then */
 async function carryOut(parts: TaskParts, handed: HandedTask, device: BlockDevice, plan: readonly WipeStep[]): Promise<void> {
+  try {
+    await takeSteps(parts, handed, device, plan);
+  } catch (error) {
+    await drop(parts, handed, error as Error);
+    throw error;
+  }
+}
+
+/**
+ * What a failed wipe has not written yet is never written: whoever gets the task next may have wiped and freed the target by then. Only
+ * when that is sure is the task given back, so this goes on for as long as the initiator is away.
+ */
+async function drop({ initiator }: TaskParts, { target: { address }, logger }: HandedTask, reason: Error): Promise<void> {
+  for (let complaint = ''; ; await sleep(DROP_RETRY_MS)) {
+    try {
+      await initiator.detach(address, true, DETACH_MS);
+      return;
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== complaint) {
+        logger.warn(`the wipe of ${address} has failed (${reason.message}) and can't be given back: ${message}; trying again`, {
+          target: address,
+        });
+      }
+      complaint = message;
+    }
+  }
+}
+
+async function takeSteps(parts: TaskParts, handed: HandedTask, device: BlockDevice, plan: readonly WipeStep[]): Promise<void> {
   const totalBytes = planBytes(plan);
   let doneBytes = handed.task.totalBytes === totalBytes ? handed.task.doneBytes : 0;
   let savedMs = -Infinity;
@@ -128,7 +168,15 @@ async function zero({ path }: BlockDevice, { startBytes, lengthBytes }: WipeStep
 
 /** A disk that can't discard keeps its data, but for the headers: `discard` promises no more than the disk can. */
 async function discard({ path }: BlockDevice, { startBytes, lengthBytes }: WipeStep): Promise<void> {
-  await run('blkdiscard', ['--offset', String(startBytes), '--length', String(lengthBytes), path], { timeoutMs: STEP_MS });
+  const words = ['--offset', String(startBytes), '--length', String(lengthBytes), path];
+  try {
+    await run('blkdiscard', words, { timeoutMs: STEP_MS });
+  } catch (error) {
+    throw new VolumeError(
+      'unavailable',
+      `cannot discard ${lengthBytes} bytes at ${startBytes} of ${path}: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** For the agent: a failure that may pass by itself. */
