@@ -11,7 +11,8 @@ import { fenceTask, nodeFor } from './tasks.ts';
 
 /**
  * Takes volumes away from nodes. When this is done, that node can no longer write: it has said that it has the volume no more, or
- * it is silent and the target refuses it. Neither is ever assumed.
+ * it is silent and the target refuses it. Neither is ever assumed, but on a person's word: one that has removed the node's record, or
+ * has declared it to be out of service, says that it is off. And who has the volume for reading only need not be refused.
  */
 export class Unpublishing {
   readonly #parts: ControllerParts;
@@ -96,11 +97,15 @@ export class Unpublishing {
     throw new VolumeError('aborted', `${cannot}: it is not fenced off yet; call again`);
   }
 
+  /** @throws VolumeError `aborted` when it was wanted again meanwhile: then the node may stage it at any time */
   async #remove(id: VolumeId, { nodeId, epoch }: PublicationRecord): Promise<void> {
     await change(this.#parts.store.targets, id.address, (target) => {
-      const publications = target.publications.filter((other) => other.nodeId !== nodeId || other.epoch !== epoch);
+      if (!isOn(id, target)) return undefined;
+      const found = target.publications.find((other) => other.nodeId === nodeId);
+      if (found !== undefined && (found.epoch !== epoch || found.isLeaving !== true)) throw wantedAgain(id, nodeId);
       const isFence = target.task?.id === fenceTaskId(nodeId, epoch);
-      if (!isOn(id, target) || (publications.length === target.publications.length && !isFence)) return undefined;
+      if (found === undefined && !isFence) return undefined;
+      const publications = target.publications.filter((other) => other !== found);
       return { ...target, publications, task: isFence ? undefined : target.task };
     });
   }
@@ -136,6 +141,13 @@ function withFence(
     );
   }
   return { ...target, task: fenceTask(nodeId, epoch, by) };
+}
+
+function wantedAgain(id: VolumeId, nodeId: string): VolumeError {
+  return new VolumeError(
+    'aborted',
+    `cannot unpublish ${formatVolumeId(id)} from node ${nodeId}: another call has published it there again meanwhile; call again if it is to go`,
+  );
 }
 
 function stillThere(id: VolumeId, { nodeId }: PublicationRecord): VolumeError {

@@ -51,6 +51,24 @@ describe('ControllerUnpublishVolume', () => {
     });
   });
 
+  test('takes away nothing that another call has published there again meanwhile, and says so', async () => {
+    await withController(1, async ({ client, lab }) => {
+      const volumeId = await client.create('a');
+      const context = await client.publish(volumeId, 'node-1');
+      let again: unknown;
+      const publishAgain = async (): Promise<void> => {
+        again = await client.publish(volumeId, 'node-1');
+      };
+      const other = await lab.controller(hookedStore(lab.store, { after: once(publishAgain) }));
+      const request = { volumeId, nodeId: 'node-1' };
+      const outcome = await other.outcome('ControllerUnpublishVolume', request);
+      expect(again).toEqual(context);
+      expect(outcome).toMatch(/^ABORTED: .*published it there again/);
+      expect((await lab.store.targets.get('e1.0'))!.value.publications).toMatchObject([{ nodeId: 'node-1' }]);
+      expect(await other.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+    });
+  });
+
   test('does not wait until a node falls silent that is out of service, and has it fenced off', async () => {
     await withController(1, async ({ client, node, lab }) => {
       const volumeId = await client.create('a');
