@@ -5,7 +5,7 @@ import { capacityRange } from '../volumes/capacity.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { freeCapacity } from '../volumes/free-capacity.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
-import { readAttributes, settingsOf, settingsOfVolume } from '../volumes/parameters.ts';
+import { readAttributes, settingsOf, settingsOfVolume, whyUnreadable } from '../volumes/parameters.ts';
 import { placeVolume } from '../volumes/placement.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
 import { segmentsThatSee } from '../volumes/topology.ts';
@@ -117,7 +117,7 @@ class Methods {
     const { entries, nextToken } = await listVolumes(this.#parts.store, maxEntries, startingToken);
     const live = await liveNodes(this.#parts);
     return {
-      entries: entries.map((target) => ({ volume: volumeMessage(target, live), status: statusMessage(target) })),
+      entries: entries.map((target) => ({ volume: listedVolume(target, live), status: statusMessage(target) })),
       nextToken,
     };
   }
@@ -187,13 +187,19 @@ function knownId(volumeId: string): VolumeId {
 }
 
 function volumeMessage(target: TargetRecord, live: readonly NodeRecord[]): Init<Volume> {
-  const { address, identity, claim } = target;
+  const { address, claim } = target;
   const { interfaces } = claim === undefined ? settingsOf() : settingsOfVolume(claim);
-  return {
-    volumeId: volumeIdOf(target),
-    capacityBytes: claim?.capacityBytes ?? identity.sizeBytes,
-    accessibleTopology: segmentsThatSee(address, live, interfaces).map((segments) => ({ segments })),
-  };
+  const accessibleTopology = segmentsThatSee(address, live, interfaces).map((segments) => ({ segments }));
+  return { ...plainVolume(target), accessibleTopology };
+}
+
+/** In a list, which must not fail for one volume whose record somebody has edited: from where that can be reached is not said. */
+function listedVolume(target: TargetRecord, live: readonly NodeRecord[]): Init<Volume> {
+  return whyUnreadable(target.claim) === undefined ? volumeMessage(target, live) : plainVolume(target);
+}
+
+function plainVolume(target: TargetRecord): Init<Volume> {
+  return { volumeId: volumeIdOf(target), capacityBytes: target.claim?.capacityBytes ?? target.identity.sizeBytes };
 }
 
 function statusMessage({ publications }: TargetRecord): { readonly publishedNodeIds: readonly string[] } {

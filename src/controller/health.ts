@@ -2,6 +2,7 @@ import type { VolumeHealth, VolumeHealthErrorType } from '../csi/messages.ts';
 import type { Init } from '../rpc/message-types.ts';
 import { ownershipOf } from '../volumes/claim.ts';
 import { sightingsByAddress, type Sighting } from '../volumes/inventory.ts';
+import { whyUnreadable } from '../volumes/parameters.ts';
 import type { ClaimRecord, DiskIdentity, NodeRecord, TargetRecord } from '../volumes/records.ts';
 import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
@@ -44,7 +45,8 @@ export class Health {
     const sightings = this.#sightings.get(target.address) ?? [];
     if (sightings.length === 0)
       return [ailment('INACCESSIBLE', 'TargetNotSeen', `no live node sees its target ${target.address}`)];
-    const all = [...sightings.flatMap((sighting) => this.#objections(target, sighting)), ...this.#fencedOn(target)];
+    const objections = sightings.flatMap((sighting) => this.#objections(target, sighting));
+    const all = [...unreadable(target), ...objections, ...this.#fencedOn(target)];
     // Several nodes say the same; one of them is enough.
     return [...new Map(all.map((each) => [`${each.status} ${each.reason}`, each])).values()];
   }
@@ -78,6 +80,11 @@ export class Health {
         ailment('INACCESSIBLE', 'Fenced', `the target refuses node ${nodeId}: another node has taken the volume over`),
       );
   }
+}
+
+function unreadable({ claim }: TargetRecord): readonly Ailment[] {
+  const why = whyUnreadable(claim);
+  return why === undefined ? [] : [ailment('INACCESSIBLE', 'RecordEdited', why)];
 }
 
 function diskAilment(known: DiskIdentity, seen: DiskIdentity, nodeId: string): Ailment | undefined {

@@ -25,6 +25,8 @@ export class Housekeeping {
   readonly #election: Election;
   readonly #retries = new Retries();
   readonly #strays = new Set<string>();
+  /** What was last complained about, by address: said once. */
+  readonly #complaints = new Map<string, string>();
   readonly #departed: DepartedNodes;
   #unwatch: readonly (() => void)[] = [];
   #wake = Promise.withResolvers<void>();
@@ -82,11 +84,23 @@ export class Housekeeping {
     for (const message of failures) logger.warn(message);
     const targets = (await store.targets.list()).map(({ value }) => value);
     this.#retries.note(targets);
-    for (const target of targets) {
-      if (this.#assigned(target, live) !== undefined) await this.#assign(target.address, live);
-      this.#report(target);
-    }
+    for (const target of targets) await this.#lookAfter(target, live);
     await this.#departed.round(targets);
+  }
+
+  /** One record that can't be used is no reason to leave the others alone. */
+  async #lookAfter(target: TargetRecord, live: readonly NodeRecord[]): Promise<void> {
+    const { address } = target;
+    try {
+      if (this.#assigned(target, live) !== undefined) await this.#assign(address, live);
+      this.#report(target);
+      this.#complaints.delete(address);
+    } catch (error) {
+      const { message } = error as Error;
+      if (this.#complaints.get(address) === message) return;
+      this.#complaints.set(address, message);
+      this.#parts.logger.error(`cannot look after ${address}: ${message}; each round tries again`, { target: address });
+    }
   }
 
   async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { VolumeError } from './errors.ts';
+import { isVolumeError, VolumeError } from './errors.ts';
 import { METADATA, PARAMETERS, type Parameter, type ParameterPlace } from './parameter-table.ts';
 import type { ClaimRecord, VolumeParameters } from './records.ts';
 
@@ -69,6 +69,17 @@ export function settingsOf(...layers: readonly VolumeParameters[]): VolumeSettin
 /** What the parameters of a volume mean now, with all that was changed since it was made. */
 export function settingsOfVolume(claim: Pick<ClaimRecord, 'parameters' | 'mutableParameters'>): VolumeSettings {
   return settingsOf(claim.parameters, claim.mutableParameters);
+}
+
+/** Why it can't be said what a volume's parameters mean, where somebody has edited its record; else undefined. */
+export function whyUnreadable(claim: ClaimRecord | undefined): string | undefined {
+  try {
+    if (claim !== undefined) settingsOfVolume(claim);
+    return undefined;
+  } catch (error) {
+    if (!isVolumeError(error)) throw error;
+    return error.message;
+  }
 }
 
 /** A parameter that is not what it is asked to be. */

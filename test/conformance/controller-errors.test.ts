@@ -255,6 +255,23 @@ describe('ControllerPublishVolume', () => {
   });
 });
 
+describe('a volume whose record somebody has edited so that it means nothing', () => {
+  test('is listed with what is known of it, and keeps nothing from the others', async () => {
+    await withController(2, async ({ lab, client }) => {
+      const [edited, whole] = [await client.create('a'), await client.create('b')];
+      const [address] = edited.split('@');
+      await change(lab.store.targets, address, (target) => ({
+        ...target,
+        claim: target.claim && { ...target.claim, mutableParameters: { deadSeconds: 'soon' } },
+      }));
+      expect((await client.volumeIds()).toSorted()).toEqual([edited, whole].toSorted());
+      const { entries } = await client.call('ControllerListVolumeHealth', {});
+      expect(entries).toMatchObject([{ volumeId: edited, healthStatuses: [{ status: 'INACCESSIBLE', reason: 'RecordEdited' }] }]);
+      expect(await client.outcome('ControllerGetVolume', { volumeId: edited })).toMatch(/^INTERNAL: .*deadSeconds 'soon'/);
+    });
+  });
+});
+
 describe('a static volume that claims its target', () => {
   test('keeps new volumes out, also when it is not published; one that does not claim may lose it, and is told so', async () => {
     await withController(2, async ({ lab, client }) => {

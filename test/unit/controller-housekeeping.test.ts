@@ -1,15 +1,17 @@
-import { afterEach, beforeEach, describe, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Housekeeping } from '../../src/controller/housekeeping.ts';
 import { Logger } from '../../src/logging/logger.ts';
 import { Liveness } from '../../src/volumes/liveness.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { eventually } from '../support/faults-process.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
+import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 
 /** Far less than the time between two rounds that nobody asks for. */
 const SOON_MS = 3_000;
 
 let laboratory: EmbeddedLaboratory;
+let directory: Store;
 let housekeeping: Housekeeping;
 /** As a node's report is heard of. */
 let report: () => void;
@@ -20,6 +22,7 @@ let rounds: number;
 beforeEach(async () => {
   laboratory = new EmbeddedLaboratory(MEMORY);
   const store = await laboratory.open();
+  directory = store;
   rounds = 0;
   gate = Promise.withResolvers();
   const nodes: Store['nodes'] = {
@@ -73,6 +76,17 @@ describe('Housekeeping', () => {
     report();
     gate.resolve();
     await eventually('the next round', SOON_MS, () => rounds >= 2);
+  });
+
+  test('looks after the other targets when it can do nothing with a record that somebody has edited', async () => {
+    gate.resolve();
+    await directory.nodes.create('node-1', nodeRecord('node-1', ['e1.0', 'e1.1'], { aliveAtMs: Date.now() }));
+    for (const [address, parameters] of [['e1.0', { deadSeconds: 'soon' }] as const, ['e1.1', {}] as const]) {
+      await directory.targets.create(address, targetRecord(address, { state: 'Released', claim: claimRecord({ parameters }) }));
+    }
+    await housekeeping.round();
+    expect((await directory.targets.get('e1.0'))?.value.task).toBeUndefined();
+    expect((await directory.targets.get('e1.1'))?.value.task).toMatchObject({ kind: 'wipe', nodeId: 'node-1' });
   });
 
   test('comes to its rounds when nodes report without a pause', async () => {
