@@ -3,10 +3,9 @@ import { DOUBT_IDLE, DOUBT_NONE, STANDING_IDENTIFIED, STANDING_PROVEN, STANDING_
 import type { Target } from './target.ts';
 
 /**
- * The engine was not called for long (its process was stopped, or its machine had no time for it) and finds answers of long ago. What
- * targets said then about themselves says nothing of who is there now, so they are asked again before any I/O; and the time does not count
- * towards `deadSeconds`, because nobody has looked. A machine that slept is not
- * noticed: its monotonic clock stood still, too.
+ * The engine was not called for long (its process was stopped, or its machine had no time for it) and finds answers of long ago.
+ * What targets said then about themselves says nothing of who is there now, so they are asked again before any I/O; and the time does
+ * not count towards `deadSeconds`, because nobody has looked. A machine that slept is not noticed: its monotonic clock stood still, too.
  */
 export function returnTo(target: Target, awayUs: number, exchanges: Exchanges, nowUs: number): void {
   target.downSinceUs += awayUs;

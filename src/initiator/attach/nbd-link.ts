@@ -99,7 +99,8 @@ export class NbdLink {
   }
 
   /**
-   * Ends the device, if it is still the one that was meant. The caller has closed the link and made sure that nobody uses it, or that they shall fail.
+   * Ends the device, if it is still the one that was meant. The caller has closed the link and made sure that nobody uses it, or that
+   * they shall fail.
    * @param force ends the connection first, whatever is under way over it
    * @throws NbdCallError
    */
