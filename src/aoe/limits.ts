@@ -9,7 +9,7 @@ export const COPIES_SPARE_SHARE = 1 / 16;
  * before others have to wait.
  */
 export const FRAGMENTS_MAX = 16_384;
-/** Copies of one fragment whose late answers are still accepted; older ones are given up first. */
+/** Copies of one fragment whose late answers are still accepted: the first and the latest. */
 export const COPIES_PER_FRAGMENT_MAX = 4;
 
 /** Targets remembered from discovery; further ones are counted and not taken up. */

@@ -48,7 +48,7 @@ export class Recovery {
     copies.sequence[copy] = ++path.sequence;
     copies.older[copy] = fragment.copies;
     fragment.copies = copy;
-    if (++fragment.copyCount > COPIES_PER_FRAGMENT_MAX) this.#dropOldest(fragment, path.target, nowUs);
+    if (++fragment.copyCount > COPIES_PER_FRAGMENT_MAX) this.#dropOne(fragment, path.target, nowUs);
     copies.next[copy] = NO_COPY;
     copies.previous[copy] = path.tail;
     if (path.tail === NO_COPY) path.head = copy;
@@ -201,15 +201,22 @@ export class Recovery {
     }
   }
 
-  /** Too many copies of one fragment: the oldest is no longer accepted as an answer, but may still count as a late write. */
-  #dropOldest(fragment: Fragment, target: Target, nowUs: number): void {
-    const { copies } = this.#core;
-    let newer = fragment.copies;
-    while (copies.older[copies.older[newer]] !== NO_COPY) newer = copies.older[newer];
-    const oldest = copies.older[newer];
-    copies.older[newer] = NO_COPY;
+  /**
+   * Too many copies of one fragment: an old one is no longer accepted as an answer, but may still count as a late write. It is not the
+   * oldest, as long as that may be answered: a disk that does what it is asked of one sector in turn comes to that copy first, and would
+   * otherwise come to each one just too late.
+   */
+  #dropOne(fragment: Fragment, target: Target, nowUs: number): void {
+    const { older, path, sequence } = this.#core.copies;
+    let third = fragment.copies;
+    while (older[older[older[third]]] !== NO_COPY) third = older[third];
+    const second = older[third];
+    const oldest = older[second];
+    const keepsOldest = path[oldest]?.usable === true && path[oldest].trusts(sequence[oldest]);
+    if (keepsOldest) older[third] = oldest;
+    else older[second] = NO_COPY;
     fragment.copyCount--;
-    this.#end(fragment, target, oldest, false, nowUs);
+    this.#end(fragment, target, keepsOldest ? second : oldest, false, nowUs);
   }
 
   /** Takes one copy out of its fragment's chain: it has been answered, and the fragment goes on without it. */

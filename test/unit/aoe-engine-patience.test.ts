@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ATA_FLUSH_EXT, ATA_READ_EXT } from '../../src/aoe/constants.ts';
 import { TARGET_DOWN, TARGET_UP } from '../../src/aoe/target.ts';
 import type { Volume } from '../../src/aoe/volume.ts';
-import { OP_FLUSH, OP_READ, type BlockRequest } from '../../src/block/request.ts';
+import { OP_FLUSH, OP_READ, OP_WRITE, type BlockOp, type BlockRequest } from '../../src/block/request.ts';
 import { STATUS_OK } from '../../src/block/status.ts';
 import { Laboratory } from '../simulation/laboratory.ts';
 
@@ -40,6 +40,29 @@ describe('slow requests', () => {
     expect(copies.length).toBeLessThanOrEqual(8);
     expect(told(lab).some((text) => text.includes('down'))).toBe(false);
   });
+
+  test.each<BlockOp>([OP_READ, OP_WRITE])(
+    'Engine ends a request after 20 s when the disk does its copies one after another (operation %i)',
+    (op) => {
+      const { lab, target, volume } = Laboratory.simple();
+      const serviceUs = 20_000_000;
+      let freeUs = lab.nowUs;
+      target.slowness = (_opcode, lba) => {
+        if (lba !== SLOW_LBA) return 0;
+        freeUs = Math.max(freeUs, lab.nowUs) + serviceUs;
+        return freeUs - lab.nowUs;
+      };
+      const startUs = lab.nowUs;
+      const slow = lab.submit(volume, op, SLOW_LBA, 1);
+      while (!lab.ended(slow) && lab.nowUs - startUs < 2 * serviceUs) {
+        const beside = lab.submit(volume, OP_READ, 64, 1);
+        lab.run(10_000);
+        expect(lab.ended(beside)).toBe(true);
+      }
+      expect(lab.endedUs.get(slow)! - startUs).toBeLessThan(serviceUs + 100_000);
+      expect(told(lab).some((text) => text.includes('down'))).toBe(false);
+    },
+  );
 
   test('Engine sends a flush of 300 ms once, with and without other requests beside it', () => {
     const { lab, target, volume } = Laboratory.simple();
