@@ -62,17 +62,23 @@ export class Attachments {
     volume.queryUs = Math.min(volume.queryUs, nowUs + SETTLE_PAUSE_US);
   }
 
-  /** No new I/O; ends when what is under way has ended. `force` fails it instead of waiting. */
+  /**
+   * No new I/O; ends when what is under way has ended, and no copy of a write may still arrive: who writes to the disk next, from
+   * another node perhaps, must not be overtaken by it. `force` fails what is under way, and waits for nothing.
+   */
   detach(target: Target, volume: Volume, force: boolean, nowUs: number): void {
     volume.closing = true;
-    if (force) this.#replies.failAll(target, STATUS_SHUTDOWN, nowUs);
-    this.tick(target, volume, nowUs);
+    if (force) {
+      this.#replies.failAll(target, STATUS_SHUTDOWN, nowUs);
+      this.#release(target, nowUs);
+    } else {
+      this.tick(target, volume, nowUs);
+    }
   }
 
   tick(target: Target, volume: Volume, nowUs: number): void {
-    if (volume.closing && target.requests === 0) {
-      this.#end(target, nowUs);
-      this.#core.events.detached(target);
+    if (volume.closing && target.requests === 0 && this.#core.lateWrites.lastUs(target) <= nowUs) {
+      this.#release(target, nowUs);
       return;
     }
     if (!volume.ready) {
@@ -200,6 +206,11 @@ export class Attachments {
       `${target.name} has not answered for deadSeconds: ${String(target.requests)} held requests fail with an I/O error`,
     );
     this.#replies.failAll(target, STATUS_DEAD, nowUs);
+  }
+
+  #release(target: Target, nowUs: number): void {
+    this.#end(target, nowUs);
+    this.#core.events.detached(target);
   }
 
   #end(target: Target, nowUs: number): void {

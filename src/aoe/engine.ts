@@ -259,7 +259,7 @@ export class Engine implements SightingListener {
     return this.#attachments.attach(target, options, nowUs);
   }
 
-  /** Gives a volume back once its requests have ended; `force` fails them now. Ends with `events.detached`. */
+  /** Gives a volume back once its requests have ended, to the last copy of a write; `force` fails them now. Ends with `events.detached`. */
   detach(volume: Volume, force: boolean, nowUs: number): void {
     this.#recovery.nowUs = nowUs;
     this.#scanUs = 0;

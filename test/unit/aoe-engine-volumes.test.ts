@@ -244,6 +244,39 @@ describe('detach', () => {
     expect(request.status).toBe(STATUS_OK);
   });
 
+  /** A volume with a write that is done, of which a first copy has not been answered. */
+  function withLateWrite() {
+    const { lab, target, volume } = Laboratory.simple();
+    const late: (() => void)[] = [];
+    const [nic] = target.nics;
+    const { received } = nic;
+    nic.received = (at, frame) => {
+      if (late.length === 0) late.push(() => received(at, frame));
+      else received(at, frame);
+    };
+    const write = lab.submit(volume, OP_WRITE, 8, 1);
+    lab.runUntil(() => lab.ended(write), 100_000);
+    return { lab, volume, late };
+  }
+
+  test('detach() waits until no copy of a write can arrive any more', () => {
+    const { lab, volume } = withLateWrite();
+    lab.engine.detach(volume, false, lab.nowUs);
+    lab.run(1_900_000);
+    expect(lab.detachments).toEqual([]);
+    lab.runUntil(() => lab.detachments.length === 1, 200_000);
+  });
+
+  test('detach() ends as soon as the last copy of a write has arrived, or with force', () => {
+    const answered = withLateWrite();
+    answered.lab.engine.detach(answered.volume, false, answered.lab.nowUs);
+    answered.late[0]();
+    answered.lab.runUntil(() => answered.lab.detachments.length === 1, 10_000);
+    const { lab, volume } = withLateWrite();
+    for (const force of [false, true]) lab.engine.detach(volume, force, lab.nowUs);
+    expect(lab.detachments).toEqual(['e10.3']);
+  });
+
   test('detach() with force ends held requests of a dead target at once', () => {
     const { lab, target, volume } = Laboratory.simple();
     target.crash(false);
