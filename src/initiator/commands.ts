@@ -108,7 +108,7 @@ export class Commands implements EngineEvents {
     } catch (error) {
       if (attachment.listener !== undefined) loop.front.shutdown(attachment.listener);
       this.#attachments.delete(volume.name);
-      loop.engine.detach(volume, true, 0);
+      loop.engine.detach(volume, true, loop.nowUs);
       this.#fail(attachId, failureOf(error));
       return;
     }

@@ -94,6 +94,11 @@ export class Loop implements PortWatcher, FrontWatcher {
     this.#epoll.add(this.interfaces.monitorFd, EPOLLIN, TOKEN_MONITOR << TOKEN_SHIFT);
   }
 
+  /** Time of this turn. */
+  get nowUs(): number {
+    return this.#nowUs;
+  }
+
   /** Runs until `stopped` is set by a command. */
   run(): void {
     while (!this.stopped) this.turn();
