@@ -121,6 +121,7 @@ export class PayloadProbe {
 
   #stop(path: Path): void {
     path.probing = 0;
+    path.payloadRetryUs = Infinity;
     this.#exchanges.end(path.probe);
   }
 }

@@ -129,6 +129,24 @@ describe('payload sizes', () => {
     expect(large.status).toBe(STATUS_OK);
   });
 
+  test('Engine tries one size at a time, when a target refuses a size shortly before the best is to be tried again', () => {
+    const lab = new Laboratory();
+    lab.addSegment({ dropAboveBytes: 5_000 });
+    lab.addInterface(lab.segments[0], 9_000);
+    const target = lab.addTarget();
+    const volume = lab.attachedVolume(target);
+    const [path] = volume.target.paths;
+    lab.runUntil(() => path.sectorsMax === 8, 3_000_000);
+    lab.run(path.payloadRetryUs - lab.nowUs - 50_000);
+    target.troubles.writeSectorsMax = 2;
+    lab.loses = ({ opcode, sectors }) => opcode === ATA_READ_EXT && sectors === 4;
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.runUntil(() => lab.ended(request), 40_000);
+    expect([path.probing, path.payloadRetryUs]).toEqual([4, Infinity]);
+    lab.run(40_000);
+    expect(path.probing).toBe(4);
+  });
+
   test('Engine grows its frames again after a switch has been repaired', () => {
     const { lab, volume } = Laboratory.simple(9_000);
     lab.segments[0].conditions.dropAboveBytes = 1_514;
