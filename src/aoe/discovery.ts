@@ -24,8 +24,8 @@ import { Target } from './target.ts';
 
 /** What attaching wants to hear of discovery. */
 export interface SightingListener {
-  /** A target with a volume answered a query (`tag` not 0) or announced itself. `fresh`: this path was not known before. */
-  sighted(path: Path, announcement: boolean, fresh: boolean, nowUs: number): void;
+  /** A target with a volume answered a query (`tag` not 0) or announced itself. */
+  sighted(path: Path, announcement: boolean, nowUs: number): void;
 }
 
 /** Knows which targets exist, on which paths; asks for them, and asks new ones what they are. */
@@ -108,15 +108,14 @@ export class Discovery implements IdentityListener {
     }
     const target = this.take(shelf, slot);
     if (target === undefined) return;
-    const known = target.paths.find((path) => path.port === port && path.mac === mac);
-    const path = known ?? this.#addPath(target, port, mac);
+    const path = target.paths.find((each) => each.port === port && each.mac === mac) ?? this.#addPath(target, port, mac);
     if (path === undefined) return;
     path.seenUs = nowUs;
     const tag = view.getInt32(at + TAG);
     countAnswer(path, tag);
     // What a stranger buffers, or has for a config string, says nothing of the volume's target.
     if (target.owner === undefined || target.owner === mac) this.#learn(target, response, nowUs);
-    this.#sighted(path, tag === 0, known === undefined, nowUs);
+    this.#sighted(path, tag === 0, nowUs);
   }
 
   identified(path: Path, identity: Identity): void {
@@ -179,12 +178,12 @@ export class Discovery implements IdentityListener {
     target.seenUs = nowUs;
   }
 
-  #sighted(path: Path, announcement: boolean, fresh: boolean, nowUs: number): void {
+  #sighted(path: Path, announcement: boolean, nowUs: number): void {
     const { target } = path;
     if (target.volume !== undefined) {
       path.window.setLimit(target.framesMax);
       this.#payload?.refresh(path, nowUs);
-      this.#listener?.sighted(path, announcement, fresh, nowUs);
+      this.#listener?.sighted(path, announcement, nowUs);
       return;
     }
     const wanted = target.identity === undefined || announcement;

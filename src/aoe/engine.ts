@@ -299,7 +299,7 @@ export class Engine implements SightingListener {
     this.#attachments.setOptions(volume.target, volume, options, nowUs);
   }
 
-  sighted(path: Path, announcement: boolean, _fresh: boolean, nowUs: number): void {
+  sighted(path: Path, announcement: boolean, nowUs: number): void {
     const { volume } = path.target;
     if (volume === undefined) return;
     if (announcement) this.#health.announced(path, nowUs);

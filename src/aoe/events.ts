@@ -8,7 +8,6 @@ export type NoticeKind =
   | 'target-announced'
   | 'identity-mismatch'
   | 'conflict'
-  | 'path'
   | 'payload'
   | 'reserved'
   | 'ata-error'
