@@ -201,7 +201,7 @@ export class Loop implements PortWatcher, FrontWatcher {
         for (const index of this.#links?.read() ?? []) this.#source.linkDead(index);
         return;
       case TOKEN_PORT:
-        this.#receiveFrames(slot, events);
+        this.#receiveFrames(slot);
         return;
       case TOKEN_LISTENER: {
         const listener = this.front.listeners[slot];
@@ -213,10 +213,9 @@ export class Loop implements PortWatcher, FrontWatcher {
     }
   }
 
-  #receiveFrames(slot: number, events: number): void {
+  #receiveFrames(slot: number): void {
     const driver = this.interfaces.drivers[slot];
     if (driver === undefined) return;
-    if ((events & EPOLLOUT) !== 0) this.#unblock(driver, slot);
     for (let turn = 0; turn < RECEIVES_PER_TURN; turn++) {
       const received = driver.port.framesReceived;
       const outcome = driver.receive(this.#nowUs);
@@ -285,16 +284,12 @@ export class Loop implements PortWatcher, FrontWatcher {
     this.#retryUs[slot] = this.#nowUs + RETRY_US;
   }
 
-  #unblock(driver: PortDriver, slot: number): void {
-    this.engine.setBlocked(driver.port, false);
-    this.#retryUs[slot] = 0;
-  }
-
   #retryBlocked(): void {
     const { drivers } = this.interfaces;
     for (let slot = 0; slot < drivers.length; slot++) {
       const driver = drivers[slot];
-      if (driver !== undefined && driver.port.blocked && this.#retryUs[slot] <= this.#nowUs) this.#unblock(driver, slot);
+      if (driver === undefined || !driver.port.blocked || this.#retryUs[slot] > this.#nowUs) continue;
+      this.engine.setBlocked(driver.port, false);
     }
   }
 

@@ -22,7 +22,7 @@ const COLD_FRAME_BYTES = 2_048;
 
 /** What came of a flush or a receive. */
 export const PORT_OK = 0;
-/** The kernel's queue is full: wait for EPOLLOUT, or a moment. */
+/** The kernel's queue is full: wait a moment. Nobody tells when an interface's has room again. */
 export const PORT_BLOCKED = 1;
 /** The interface is down; the socket stays good. */
 export const PORT_DOWN = 2;
