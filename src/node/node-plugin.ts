@@ -15,6 +15,7 @@ import type { Store } from '../volumes/store.ts';
 import { nodeHandlers } from './handlers.ts';
 import { InitiatorClient } from './initiator-client.ts';
 import { bootId as readBootId } from '../system/boot-id.ts';
+import { Leftovers } from './leftovers.ts';
 import { NodeRecorder } from './node-recorder.ts';
 import { NodeService } from './node-service.ts';
 import { OwnershipKeeper } from './ownership-keeper.ts';
@@ -74,6 +75,7 @@ export class NodePlugin {
     const follower = new SettingsFollower(parts, service.lock, logger);
     const agent = new TaskAgent({ ...parts, reporter }, service.lock, logger);
     const keeper = new OwnershipKeeper({ ...parts, reporter }, service.lock, logger);
+    const leftovers = new Leftovers(parts, service, logger);
     let isReady = false;
 
     const metrics = new Registry();
@@ -95,6 +97,7 @@ export class NodePlugin {
     follower.start();
     agent.start();
     keeper.start();
+    leftovers.start();
     const needsInitiator = places.dependOnInterfaces;
     const preflight = new Preflight(parts, { registrationFolder: options.registration?.folder, needsInitiator }, metrics, logger);
     // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
@@ -113,6 +116,7 @@ export class NodePlugin {
       async () => registrar?.stop(),
       async () => server.stop(),
       async () => endpoint?.stop(),
+      () => leftovers.stop(),
       async () => keeper.stop(),
       async () => agent.stop(),
       () => follower.stop(),

@@ -31,6 +31,8 @@ export interface NodePublishRequest {
  */
 export class NodeService {
   readonly lock = new KeyedLock();
+  /** When a call last worked on a target's volume, by address and the steady clock. */
+  readonly #calledMs = new Map<string, number>();
   readonly #parts: NodeParts;
   readonly #staging: Staging;
   readonly #unstaging: Unstaging;
@@ -100,6 +102,22 @@ export class NodeService {
     });
   }
 
+  /** When a call last worked on the volume at an address, by the steady clock; -Infinity for never. */
+  calledMs(address: string): number {
+    return this.#calledMs.get(address) ?? -Infinity;
+  }
+
+  /**
+   * Takes down what is left of a stage that failed, or of an unstage. What is staged stays.
+   * @throws VolumeError, `aborted` while something else works on it
+   */
+  async takeDownLeft(address: string, logger: Logger): Promise<void> {
+    await this.lock.run(`volume ${address}`, async () => {
+      const left = this.#parts.state.get(address);
+      if (left !== undefined && left.phase !== 'staged') await this.#unstaging.takeDown(left, logger);
+    });
+  }
+
   /** Whether a volume is neither known nor remembered: its target may be wiped in this moment, for which nobody has to wait. */
   async #isDeleted(volumeId: string, address: string): Promise<boolean> {
     if (this.#parts.state.get(address)?.volumeId === volumeId) return false;
@@ -113,7 +131,9 @@ export class NodeService {
   }
 
   async #alone(address: string, work: () => Promise<void>): Promise<void> {
-    await this.lock.run(`volume ${address}`, work);
+    const noteCall = (): unknown => this.#calledMs.set(address, performance.now());
+    noteCall();
+    await this.lock.run(`volume ${address}`, work).finally(noteCall);
   }
 
   /** What is remembered of a volume; where the state directory was lost, what the initiator still has attached. */

@@ -255,7 +255,7 @@ export class Staging {
     return fsType;
   }
 
-  /** The error of the stage is what counts; what can't be undone now is undone by the next call, whichever it is. */
+  /** The error of the stage is what counts; what can't be undone now is by the next call, or by Leftovers. */
   async #undo(address: string, logger: Logger): Promise<void> {
     const { state } = this.#parts;
     try {
