@@ -79,7 +79,8 @@ export class DataPath {
   /** Carries out a command. Rejects with DataPathError. */
   async execute(command: Command): Promise<Reply> {
     // The descriptor behind `#wake` may be another's by now.
-    if (this.#stopping) throw new DataPathError({ code: 'unavailable', message: `${command.op} was asked of an initiator that ends` });
+    if (this.#stopping)
+      throw new DataPathError({ code: 'unavailable', message: `${command.op} was asked of an initiator that ends` });
     return this.#post(command);
   }
 
