@@ -7,7 +7,7 @@ const KINDS =
 
 /** Copies logs of all parts of a cluster, and its objects, into a folder. What can't be had is left out. */
 export async function copyLogs(cluster: Cluster, folder: string): Promise<void> {
-  for (const { name, logs } of cluster.nodes) {
+  for (const { name, logs } of cluster.machines) {
     if (existsSync(logs)) cpSync(logs, join(folder, name), { recursive: true, verbatimSymlinks: true });
   }
   const logs = join(cluster.folder, 'logs');

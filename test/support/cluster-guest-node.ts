@@ -10,6 +10,7 @@ import { GuestCommands, quoted } from './cluster-guest-commands.ts';
 import { makeGuestDisk, makeLayer } from './cluster-guest-disk.ts';
 import { kubeletConfiguration } from './cluster-kubelet.ts';
 import { inNetwork, LAN, nodeAddress, PLANE_ADDRESS, SAN, SAN_MTU, tapOf } from './cluster-network.ts';
+import { NATIVE } from './cluster-native-node.ts';
 import type { ClusterNode, NodeKind, NodeOptions } from './cluster-node.ts';
 import { kubernetesProgram } from './cluster-programs.ts';
 import { GUEST_CLUSTER } from './cluster-requirements.ts';
@@ -201,5 +202,5 @@ export function guestNodes(): NodeKind<GuestNode> {
     const kernel = provideKernel(series, kernelCache(), (text) => process.stderr.write(`${text}\n`));
     return new GuestNode(options, kernel, disk);
   };
-  return { make, requirements: GUEST_CLUSTER, slowness: SLOWNESS };
+  return { make, requirements: GUEST_CLUSTER, slowness: SLOWNESS, controllers: NATIVE };
 }

@@ -38,4 +38,6 @@ export interface NodeKind<T extends ClusterNode = ClusterNode> {
   readonly requirements: readonly Requirement[];
   /** How many times longer things take than on a native node. */
   readonly slowness: number;
+  /** What one node more is, that runs controllers and nothing else; undefined where the others have time for them. */
+  readonly controllers?: NodeKind;
 }

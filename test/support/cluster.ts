@@ -10,13 +10,15 @@ import { busyboxImage, pauseImage } from './cluster-images.ts';
 import { Kubectl, type KubernetesObject } from './cluster-kubectl.ts';
 import { ClusterManagers } from './cluster-managers.ts';
 import { ClusterNetwork, inNetwork, PLANE_ADDRESS, SERVICE_ADDRESS } from './cluster-network.ts';
-import type { ClusterNode, NodeKind } from './cluster-node.ts';
+import type { ClusterNode, NodeKind, NodeOptions } from './cluster-node.ts';
 import { provideClusterPrograms } from './cluster-programs.ts';
 import { ClusterTargets } from './cluster-targets.ts';
 import { detachDeadLoops } from './leftovers.ts';
 import { patiently } from './patience.ts';
 
 const NODES = 2;
+/** Label and taint of the node that runs controllers and nothing else. */
+export const CONTROLLERS_ONLY = 'aoe-csi-test/controllers-only';
 const READY_MS = 60_000;
 const LOOK_MS = 500;
 
@@ -26,7 +28,10 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
   readonly folder = mkdtempSync(join(tmpdir(), `aoe-csi-cluster-${process.pid}-`));
   readonly network = new ClusterNetwork();
   readonly targets = new ClusterTargets(this.network, join(this.folder, 'disks'));
+  /** Those that have the driver. */
   readonly nodes: Node[] = [];
+  /** All, with the one that runs controllers, where there is one. */
+  readonly machines: ClusterNode[] = [];
   readonly #kind: NodeKind<Node>;
   #plane: ControlPlane | undefined;
   #managers: ClusterManagers | undefined;
@@ -106,7 +111,7 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
   }
 
   async end(): Promise<void> {
-    for (const node of this.nodes) await node.end();
+    for (const machine of this.machines) await machine.end();
     detachDeadLoops();
     await this.targets.end();
     await this.#managers?.end();
@@ -118,7 +123,7 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
 
   async #start(images: readonly string[]): Promise<void> {
     const launcher = inNetwork(this.network.plane);
-    const booting = Promise.all(Array.from({ length: NODES }, async (_, index) => this.#boot(index + 1, images)));
+    const booting = Promise.all(this.#machines().map(async (machine) => machine.boot(images)));
     const plane = await ControlPlane.start({
       address: PLANE_ADDRESS,
       port: 443,
@@ -134,19 +139,30 @@ export class Cluster<Node extends ClusterNode = ClusterNode> {
     mkdirSync(logs);
     this.#managers = new ClusterManagers(plane, launcher, logs);
     await booting;
-    for (const node of this.nodes) await node.startKubelet(plane);
+    for (const machine of this.machines) await machine.startKubelet(plane);
     await this.until('the nodes to be ready', READY_MS, async () => {
       this.#managers?.requireRunning();
-      for (const node of this.nodes) node.requireRunning();
+      for (const machine of this.machines) machine.requireRunning();
       const nodes = await this.kubectl.list('nodes');
-      return nodes.length === NODES && nodes.every(isNodeReady);
+      return nodes.length === this.machines.length && nodes.every(isNodeReady);
     });
+    for (const { name } of this.machines.slice(NODES)) {
+      await this.kubectl.run('label', 'node', name, `${CONTROLLERS_ONLY}=yes`);
+      await this.kubectl.run('taint', 'node', name, `${CONTROLLERS_ONLY}=yes:NoSchedule`);
+    }
   }
 
-  async #boot(number: number, images: readonly string[]): Promise<void> {
-    const node = this.#kind.make({ number, folder: join(this.folder, `node-${number}`), network: this.network });
-    this.nodes.push(node);
-    await node.boot(images);
+  /** Makes all, none of which runs yet. */
+  #machines(): readonly ClusterNode[] {
+    const { controllers } = this.#kind;
+    for (let number = 1; number <= NODES; number++) this.nodes.push(this.#kind.make(this.#options(number)));
+    this.machines.push(...this.nodes);
+    if (controllers !== undefined) this.machines.push(controllers.make(this.#options(NODES + 1)));
+    return this.machines;
+  }
+
+  #options(number: number): NodeOptions {
+    return { number, folder: join(this.folder, `node-${number}`), network: this.network };
   }
 }
 
