@@ -42,7 +42,7 @@ export interface NodePluginOptions {
   readonly segments: Readonly<Record<string, string>>;
   /** Storage networks by name, and the interfaces that are on them: see places.ts. */
   readonly networks: Readonly<Record<string, InterfacePatterns>>;
-  /** A target that is silent for so long while its volume is unstaged is given up. */
+  /** A target that is silent for so long while its volume is unstaged is not waited for any longer: the call fails. */
   readonly deadAfterMs: number;
   /** The kubelet's folder plugins_registry, and the CSI socket as the kubelet sees it; undefined without a kubelet. */
   readonly registration: { readonly folder: string; readonly endpoint: string } | undefined;
@@ -68,7 +68,8 @@ export class NodePlugin {
     for (const damage of state.damages()) logger.error(damage);
     const initiator = new InitiatorClient(options.initiatorSocket);
     const places = new Places(driverName, segments, options.networks);
-    const recorder = new NodeRecorder(store.nodes, { nodeId, segments, volumesMax, bootId }, state.list());
+    const isLeft = async (address: string): Promise<boolean> => state.isDamaged(address) || mayBeAttached(initiator, address);
+    const recorder = new NodeRecorder(store.nodes, { nodeId, segments, volumesMax, bootId }, state.list(), isLeft);
     const parts = { nodeId, clusterId, bootId, store, initiator, recorder, state };
     const service = new NodeService(parts, { deadAfterMs: options.deadAfterMs });
     const reporter = new Reporter(parts, places, logger);
@@ -133,6 +134,14 @@ export class NodePlugin {
   async stop(): Promise<void> {
     for (const stop of this.#stops) await stop();
   }
+}
+
+/** Yes when it can't be asked: NodeUnstageVolume finds out (node-service.ts). */
+async function mayBeAttached(initiator: InitiatorClient, address: string): Promise<boolean> {
+  return initiator.attachment(address).then(
+    (attachment) => attachment !== undefined,
+    () => true,
+  );
 }
 
 function registrarOf(

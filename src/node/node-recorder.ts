@@ -16,6 +16,7 @@ export type NodeView = Pick<NodeRecord, 'macs' | 'interfaces' | 'targets' | 'seg
 /** Writes this node's record, and nobody else does. It is written when something changed, and else as rarely as life must be shown. */
 export class NodeRecorder {
   readonly #nodes: Collection<NodeRecord>;
+  readonly #isLeft: (address: string) => Promise<boolean>;
   #record: NodeRecord;
   /** Writes happen one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -23,9 +24,18 @@ export class NodeRecorder {
   #writtenMs = -Infinity;
   #areAllReported = true;
 
-  /** @param staged what an earlier process of this boot has staged */
-  constructor(nodes: Collection<NodeRecord>, facts: NodeFacts, staged: readonly StagedVolume[]) {
+  /**
+   * @param staged what an earlier process of this boot has staged, as far as that is remembered
+   * @param isLeft whether something of a volume at this address may be here all the same
+   */
+  constructor(
+    nodes: Collection<NodeRecord>,
+    facts: NodeFacts,
+    staged: readonly StagedVolume[],
+    isLeft = async (_address: string): Promise<boolean> => Promise.resolve(false),
+  ) {
     this.#nodes = nodes;
+    this.#isLeft = isLeft;
     const entries = staged.map(({ volumeId, epoch }) => [volumeId, { epoch, fenced: false }] as const);
     this.#record = { ...facts, macs: [], interfaces: [], targets: {}, staged: Object.fromEntries(entries), aliveAtMs: 0 };
   }
@@ -85,6 +95,7 @@ export class NodeRecorder {
   }
 
   async #write(decide: (record: NodeRecord) => NodeRecord): Promise<void> {
+    if (this.#writtenMs === -Infinity) await this.#keepLeft();
     const next = decide(this.#record);
     const nowMs = performance.now();
     if (isDeepStrictEqual(next, this.#record) && nowMs - this.#writtenMs < NODE_HEARTBEAT_MS) return;
@@ -92,6 +103,20 @@ export class NodeRecorder {
     await this.#put(written);
     this.#record = written;
     this.#writtenMs = nowMs;
+  }
+
+  /**
+   * What an earlier process of this boot has said to be staged is not gone because its file is damaged or lost: were it left out, the
+   * volume would be taken from here while it is mounted.
+   */
+  async #keepLeft(): Promise<void> {
+    const { nodeId, bootId, staged } = this.#record;
+    const found = (await this.#nodes.get(nodeId))?.value;
+    if (found?.bootId !== bootId) return;
+    for (const [volumeId, entry] of Object.entries(found.staged)) {
+      if (staged[volumeId] !== undefined || !(await this.#isLeft(parseVolumeId(volumeId)?.address ?? ''))) continue;
+      this.#record = { ...this.#record, staged: { ...this.#record.staged, [volumeId]: entry } };
+    }
   }
 
   async #put(record: NodeRecord): Promise<void> {

@@ -65,6 +65,7 @@ export class NodeService {
     await this.#alone(address, async () => {
       const staged = await this.#recall(volumeId, address, stagingPath);
       if (staged?.volumeId !== volumeId || staged.stagingPath !== stagingPath) {
+        if (staged === undefined) await this.#withdrawLost(volumeId, address);
         logger.info(`${volumeId} is not staged at ${stagingPath}`);
         return;
       }
@@ -128,6 +129,13 @@ export class NodeService {
       if (isVolumeError(error) && error.code === 'not-found') return true;
       throw error;
     }
+  }
+
+  /** Of a volume whose state was lost while the initiator could not say what is attached, the node's record still says that it is here. */
+  async #withdrawLost(volumeId: string, address: string): Promise<void> {
+    const { initiator, recorder } = this.#parts;
+    if (recorder.staged[volumeId] === undefined) return;
+    if ((await initiator.attachment(address)) === undefined) await recorder.withdraw(volumeId);
   }
 
   async #alone(address: string, work: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logging/logger.ts';
 import { isVolumeError } from '../volumes/errors.ts';
+import { parseVolumeId } from '../volumes/volume-id.ts';
 import { followEvents } from './initiator-events.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Places } from './places.ts';
@@ -84,11 +85,11 @@ export class Reporter {
   }
 
   async #fenced(): Promise<ReadonlySet<string>> {
-    const { initiator, state } = this.#parts;
+    const { initiator, recorder } = this.#parts;
     const attachments = await initiator.attachments();
     this.#lastSeenMs = performance.now();
     const fenced = new Set(attachments.filter((each) => each.state === 'fenced').map(({ name }) => name));
-    return new Set(state.list().flatMap(({ address, volumeId }) => (fenced.has(address) ? [volumeId] : [])));
+    return new Set(Object.keys(recorder.staged).filter((volumeId) => fenced.has(parseVolumeId(volumeId)?.address ?? '')));
   }
 
   #complain(complaint: string): void {

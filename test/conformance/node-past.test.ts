@@ -26,6 +26,11 @@ async function attachments(lab: NodeLaboratory): Promise<unknown[]> {
   return (await lab.initiator.stat()).attachments;
 }
 
+/** What the node says to have staged. */
+async function stagedOn(lab: NodeLaboratory): Promise<string[]> {
+  return Object.keys((await lab.store.nodes.get('node-1'))?.value.staged ?? {});
+}
+
 describeIf([...NODE_REQUIREMENTS, command('mkswap', 'util-linux')], 'a disk with a past', () => {
   testIf(
     [],
@@ -199,11 +204,14 @@ describeIf([...NODE_REQUIREMENTS, command('mkswap', 'util-linux')], 'a disk with
           await node.end('SIGKILL');
           rmSync(lab.stateFolder, { recursive: true });
           await node.start();
+          // Else it would be taken from here while a pod uses it.
+          expect(await stagedOn(lab)).toEqual([volume.volumeId]);
           expect(volume.read()).toBe('here');
           await volume.unpublish();
           await volume.unstage();
           expect(volume.isGone).toBe(true);
           expect(await attachments(lab)).toEqual([]);
+          expect(await stagedOn(lab)).toEqual([]);
           await volume.stage();
           await node.end('SIGKILL');
           rmSync(lab.stateFolder, { recursive: true });

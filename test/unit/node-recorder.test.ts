@@ -64,6 +64,21 @@ describe('NodeRecorder', () => {
     expect(await staged()).toEqual({});
   });
 
+  test('goes on to say that a volume is here whose state file is lost or damaged, as long as something of it may be', async () => {
+    const before = recorder('boot-1');
+    await before.report({ macs: HERE });
+    await before.announce(VOLUME, 1);
+    await before.announce('e10.4', 7);
+    await before.markFenced(new Set([VOLUME]));
+    const facts = { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot-1' };
+    const after = new NodeRecorder(store.nodes, facts, [], async (address) => Promise.resolve(address === 'e10.3'));
+    await after.report({ macs: HERE });
+    expect(await staged()).toEqual({ [VOLUME]: { epoch: 1, fenced: true } });
+    await after.withdraw(VOLUME);
+    await after.report({ macs: HERE });
+    expect(await staged()).toEqual({});
+  });
+
   test('leaves the record of another machine of its name alone, and says what to do', async () => {
     const other = recorder('boot-1');
     await other.report({ macs: THERE });

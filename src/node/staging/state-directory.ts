@@ -47,6 +47,12 @@ export class StateDirectory {
     return [...this.#volumes.values()].filter((found) => 'volumeId' in found);
   }
 
+  /** Whether something was remembered of a volume there that can't be understood. */
+  isDamaged(address: string): boolean {
+    const found = this.#volumes.get(address);
+    return found !== undefined && 'damage' in found;
+  }
+
   /** What a person has to look at, a sentence each. */
   damages(): string[] {
     return [...this.#volumes.values()].flatMap((found) => ('damage' in found ? [found.damage] : []));
