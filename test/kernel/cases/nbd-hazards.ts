@@ -62,12 +62,13 @@ kernelCase(
       await host.lab.vblade('e10.3', host.lab.disk());
       const initiator = await host.start();
       const device = await host.attach('e10.3');
-      // Somebody gives the device a timeout; then the initiator is silent for longer.
       const control = NbdControl.open();
       const which = { index: Number(device.slice('/dev/nbd'.length)), identifier: attributeOf(device, 'backend') ?? '' };
-      control.reconfigure({ ...which, timeoutSeconds: 1 });
       const writing = host.verify(device, 10);
-      await eventually('some I/O', 20_000, async () => ((await host.attachment('e10.3'))?.requestsDone ?? 0) > 200);
+      await eventually('some I/O', 20_000, async () => ((await host.attachment('e10.3'))?.requestsDone ?? 0) > 20);
+      // Somebody gives the device a timeout, which requests have from now on; then the initiator is silent for longer.
+      control.reconfigure({ ...which, timeoutSeconds: 1 });
+      await sleep(200);
       initiator.process.signal('SIGSTOP');
       await sleep(5_000);
       initiator.process.signal('SIGCONT');
