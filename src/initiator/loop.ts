@@ -24,6 +24,8 @@ const RETRY_US = 2_000;
 /** Rounds of sending in one turn, when batches fill up, before sockets are looked at again. */
 const ROUNDS_PER_TURN = 8;
 const RECEIVES_PER_TURN = 4;
+/** Connections that can't be accepted are tried again after this long. */
+const ACCEPT_AGAIN_US = 1_000_000;
 const WAIT_MS_MAX = 60_000;
 
 /** What a descriptor is, in the upper bits of its epoll token; the lower ones are its slot. */
@@ -69,6 +71,8 @@ export class Loop implements PortWatcher, FrontWatcher {
   #nowUs = nowUs();
   /** This turn has left something to the next one, which must not wait for anybody. */
   #hurries = false;
+  /** When listeners that rest are looked at again. */
+  #acceptUs = Infinity;
   #links: NbdLinkMonitor | undefined;
 
   constructor(options: WorkerOptions, control: EventFd, events: EngineEvents, source: CommandSource) {
@@ -113,6 +117,7 @@ export class Loop implements PortWatcher, FrontWatcher {
     for (let event = 0; event < count; event++) this.#dispatch(this.#epoll.token(event), this.#epoll.events(event));
     this.interfaces.advance(this.#nowUs);
     this.#retryBlocked();
+    if (this.#acceptUs <= this.#nowUs) this.#acceptAgain();
     for (let round = 0; round < ROUNDS_PER_TURN; round++) {
       this.engine.advance(this.#nowUs);
       if (!this.#flushPorts()) break;
@@ -141,6 +146,11 @@ export class Loop implements PortWatcher, FrontWatcher {
 
   listening(listener: Listener, fd: number): void {
     this.#epoll.add(fd, EPOLLIN, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
+  }
+
+  resting(listener: Listener): void {
+    if (listener.fd !== undefined) this.#epoll.modify(listener.fd, 0, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
+    this.#acceptUs = Math.min(this.#acceptUs, this.#nowUs + ACCEPT_AGAIN_US);
   }
 
   unlistening(fd: number): void {
@@ -180,6 +190,7 @@ export class Loop implements PortWatcher, FrontWatcher {
       this.engine.nextUs(this.#nowUs),
       this.#nextRetryUs(),
       this.interfaces.dueUs,
+      this.#acceptUs,
       this.freezing?.dueUs ?? Infinity,
     );
     if (dueUs === Infinity) return WAIT_MS_MAX;
@@ -290,6 +301,15 @@ export class Loop implements PortWatcher, FrontWatcher {
       const driver = drivers[slot];
       if (driver === undefined || !driver.port.blocked || this.#retryUs[slot] > this.#nowUs) continue;
       this.engine.setBlocked(driver.port, false);
+    }
+  }
+
+  #acceptAgain(): void {
+    this.#acceptUs = Infinity;
+    for (const listener of this.front.listeners) {
+      if (listener?.rests !== true || listener.fd === undefined) continue;
+      this.#epoll.modify(listener.fd, EPOLLIN, (TOKEN_LISTENER << TOKEN_SHIFT) | listener.slot);
+      this.front.accept(listener);
     }
   }
 

@@ -8,7 +8,7 @@ import { ChunkFloors } from '../nbd/chunk-floors.ts';
 import { newNbdCounters } from '../nbd/counters.ts';
 import type { ExportDirectory } from '../nbd/export.ts';
 import { NbdSession } from '../nbd/session.ts';
-import { EAGAIN } from '../system/errno.ts';
+import { EAGAIN, errnoName } from '../system/errno.ts';
 import { setSendBuffer } from '../system/socket-options.ts';
 import { StreamIo } from '../system/stream-io.ts';
 import { acceptUnix, closeFd, hangUp, listenUnix } from '../system/unix-socket.ts';
@@ -36,6 +36,8 @@ export interface FrontWatcher {
   disconnected(connection: Connection): void;
   /** What to watch the connection for has changed. */
   interestChanged(connection: Connection): void;
+  /** Connections wait at the listener that can't be taken now. */
+  resting(listener: Listener): void;
   notice(target: string, text: string): void;
 }
 
@@ -47,6 +49,8 @@ export class Listener implements ExportDirectory {
   /** Undefined before it listens: only the kernel is served then. */
   fd: number | undefined;
   connections = 0;
+  /** Connections could not be taken when it was looked at last. */
+  rests = false;
 
   constructor(volume: Volume, path: string, slot: number) {
     this.volume = volume;
@@ -147,7 +151,10 @@ export class NbdFront {
   accept(listener: Listener): void {
     for (;;) {
       const fd = listener.fd === undefined ? -EAGAIN : acceptUnix(listener.fd);
-      if (fd < 0) return;
+      if (fd < 0) {
+        this.#setRests(listener, fd);
+        return;
+      }
       const slot = this.#freeSlot();
       if (slot < 0) {
         closeFd(fd);
@@ -273,6 +280,17 @@ export class NbdFront {
   #freeSlot(): number {
     for (let slot = 0; slot < CONNECTIONS_MAX; slot++) if (this.connections[slot] === undefined) return slot;
     return -1;
+  }
+
+  /** Too many descriptors are open, for instance: to be woken by whoever waits there would be to turn in circles. */
+  #setRests(listener: Listener, result: number): void {
+    const rests = result !== -EAGAIN;
+    if (rests) this.#watcher.resting(listener);
+    if (rests && !listener.rests) {
+      const reason = errnoName(-result);
+      this.#watcher.notice(listener.volume.name, `NBD connections wait, because none can be accepted now: ${reason}`);
+    }
+    listener.rests = rests;
   }
 
   #setRoom(connection: Connection, waits: boolean): void {

@@ -101,6 +101,20 @@ describe('Loop', () => {
     expect(waiting.device.pending).toHaveLength(1);
   });
 
+  test('a listener whose connections can not be accepted is tried once a second', () => {
+    // Readable, and nothing that can be accepted from.
+    const readable = EventFd.create();
+    readable.signal();
+    const [client] = clients;
+    client.connection.listener.fd = readable.fd;
+    loop.listening(client.connection.listener, readable.fd);
+    expect([idleTurn(), idleTurn(), idleTurn()]).toEqual([false, true, true]);
+    expect(client.connection.listener.rests).toBe(true);
+    client.connection.listener.fd = undefined;
+    loop.unlistening(readable.fd);
+    readable.close();
+  });
+
   test('a refusal of what has waited for memory is sent at once', () => {
     const [waiting, holding] = clients;
     read(holding, QUARTER_BYTES);
