@@ -11,8 +11,8 @@ import type { Replies } from './replies.ts';
 import type { CommandAnswer, TargetCommands } from './target-commands.ts';
 import { TARGET_FENCED, type Target } from './target.ts';
 
-/** For whom it is reserved, a target says by then; else it is asked when it refuses the next time. */
-const ASK_US = 3 * COMMAND_LONGEST_US;
+/** A target says for whom it is reserved by then. One that does not, but goes on refusing, means others. */
+const ASK_US = 5 * COMMAND_LONGEST_US;
 
 /**
  * What becomes of a volume whose target refuses I/O as reserved (AoE error 6). A reservation names MACs, and this node's may have
@@ -25,7 +25,8 @@ export class Fencing implements RefusalListener {
   readonly #health: PathHealth;
   readonly #replies: Replies;
   readonly #commands: TargetCommands;
-  readonly #asked = new Set<Target>();
+  /** Targets that have not answered yet, and when they refused last. */
+  readonly #asked = new Map<Target, { refusedUs: number }>();
 
   constructor(core: Core, recovery: Recovery, health: PathHealth, replies: Replies, commands: TargetCommands) {
     this.#core = core;
@@ -38,13 +39,22 @@ export class Fencing implements RefusalListener {
   refused(path: Path, nowUs: number): void {
     const { target } = path;
     this.#health.obstructed(path, `it is reserved for other MACs than that of ${path.port.name}`, nowUs);
-    if (this.#asked.has(target)) return;
+    const asked = this.#asked.get(target);
+    if (asked === undefined) this.#ask(path, nowUs);
+    else asked.refusedUs = nowUs;
+  }
+
+  #ask(path: Path, nowUs: number): void {
+    const { target } = path;
+    const asked = { refusedUs: nowUs };
     const question = { kind: 'reserve', command: RESERVE_READ, macs: [] } as const;
     const isAsked = this.#commands.ask(target, question, nowUs + ASK_US, nowUs, (answer) => {
       this.#asked.delete(target);
-      if (answer !== undefined && target.volume?.ready === true) this.#answered(path, answer);
+      if (target.volume?.ready !== true) return;
+      if (answer !== undefined) this.#answered(path, answer);
+      else if (asked.refusedUs > nowUs + ASK_US / 2) this.#fence(target);
     });
-    if (isAsked) this.#asked.add(target);
+    if (isAsked) this.#asked.set(target, asked);
   }
 
   #answered(path: Path, { error, macs }: CommandAnswer): void {

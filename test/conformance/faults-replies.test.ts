@@ -5,6 +5,7 @@ import { fioVerify, runProgram } from '../support/faults-clients.ts';
 import { inLaboratory, MIB, SAN, TARGET_MAC } from '../support/faults-laboratory.ts';
 import { ALL_LIES } from '../support/faults-lies.ts';
 import { NBD_EINVAL, NBD_EIO, NbdClient } from '../support/faults-nbd-client.ts';
+import { eventually } from '../support/faults-process.ts';
 import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
 
@@ -219,8 +220,8 @@ describeIf([root(), command('ip', 'iproute2'), command('fio'), command('nbdinfo'
       const initiator = lab.initiate(SAN);
       const attaching = initiator.attach('e10.3');
       const why = 'it answers discovery and IDENTIFY, but not a read of 2 sectors at LBA 0';
-      await sleep(2_000);
-      expect(await initiator.attachment('e10.3')).toMatchObject({ state: 'attaching', reason: why });
+      await eventually('the reason', 5_000, async () => (await initiator.attachment('e10.3')).reason === why);
+      expect((await initiator.attachment('e10.3')).state).toBe('attaching');
       await target.set({ reads: 'good', writes: 'good' });
       await attaching;
       const client = await NbdClient.open(initiator.socketPath('e10.3'), 'e10.3');

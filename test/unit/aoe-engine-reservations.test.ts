@@ -73,6 +73,34 @@ describe('reservations', () => {
     expect(request.status).toBe(STATUS_OK);
   });
 
+  test('Volume is fenced when its target refuses, and does not say for whom it is reserved', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    target.troubles.reservedFor = OTHERS;
+    lab.loses = ({ command }) => command === COMMAND_RESERVE;
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.run(4_000_000);
+    expect(lab.ended(request)).toBe(false);
+    lab.runUntil(() => lab.ended(request), 3_000_000);
+    expect(request.status).toBe(STATUS_FENCED);
+  });
+
+  test('Volume waits for a target that has refused once, and is silent since', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    const [first] = lab.initiator.interfaces;
+    target.troubles.reservedFor = OTHERS;
+    lab.loses = ({ command }) => {
+      if (command === COMMAND_RESERVE && target.up) target.crash(false);
+      return false;
+    };
+    const request = lab.submit(volume, OP_WRITE, 0, 8);
+    lab.run(20_000_000);
+    expect([lab.ended(request), volume.target.state]).toEqual([false, TARGET_DOWN]);
+    target.troubles.reservedFor = [first.mac];
+    target.start(true);
+    lab.runUntil(() => lab.ended(request), 3_000_000);
+    expect(request.status).toBe(STATUS_OK);
+  });
+
   test('Volume is not fenced by a refusal while it is being given back', () => {
     const { lab, target, volume } = Laboratory.simple();
     target.troubles.reservedFor = OTHERS;
