@@ -24,6 +24,8 @@ interface Consensus {
 /** The reason of a Claimed target that carries no claim any more: software targets forget it when they restart. */
 export const FORGOTTEN = 'the target has forgotten its claim';
 
+const NOT_SEEN = 'no live node sees it';
+
 /** All sights, by target. Texts that are no address are left out: they come from outside. */
 export function sightingsByAddress(nodes: readonly NodeRecord[]): ReadonlyMap<string, readonly Sighting[]> {
   const sightings = new Map<string, Sighting[]>([...addressesSeen(nodes)].map((address) => [address, []]));
@@ -49,7 +51,8 @@ export function addressesSeen(nodes: readonly NodeRecord[]): ReadonlySet<string>
  *                       └───────► Missing ◄──────┘            Missing:   no live node sees it
  * ```
  *
- * Static is what carries the claim of its static volume, and stays so when the target has forgotten that or is not seen.
+ * Static is what carries the claim of its static volume, and stays so until a person releases it: when the target has forgotten that
+ * or is not seen, and while something is wrong with it, which is told in `reason`.
  *
  * Claimed, Released and Wiping are left by operations on the volume only. While Claimed, what is wrong with the target is told in
  * `reason`, and a disk that has grown is noted; another disk never takes the place of the one that a volume is on.
@@ -76,9 +79,8 @@ function successor(
 ): TargetRecord | undefined {
   if (record?.state === 'Released' || record?.state === 'Wiping') return undefined;
   if (record?.state === 'Claimed') return whileClaimed(record, seen, clusterId);
-  if (seen === undefined) {
-    return record && { ...record, state: record.state === 'Static' ? 'Static' : 'Missing', reason: 'no live node sees it' };
-  }
+  if (record?.state === 'Static') return whileStatic(record, seen, clusterId);
+  if (seen === undefined) return record && { ...record, state: 'Missing', reason: NOT_SEEN };
   const { publications, task } = record ?? { publications: [], task: undefined };
   // A static volume has no claim, but while it is published it is on one disk and no other.
   const replaced = record === undefined || publications.length === 0 ? '' : whyAnother(record.identity, seen.identity);
@@ -86,7 +88,7 @@ function successor(
   const isPast = isRemembered(record, seen, clusterId);
   const isClaimed = !isPast && isStaticClaim(seen.configString, address, clusterId);
   const reason = seen.conflict || replaced || (isPast || isClaimed ? '' : whyForeign(seen.configString, clusterId));
-  const free = isClaimed || record?.state === 'Static' ? 'Static' : 'Available';
+  const free = isClaimed ? 'Static' : 'Available';
   const state = reason === '' ? free : 'Foreign';
   return { address, state, reason, identity, fencing: seen.fencing, claim: undefined, publications, task };
 }
@@ -113,10 +115,22 @@ function whyForeign(configString: string, clusterId: string): string {
 
 function whileClaimed(record: TargetRecord, seen: Consensus | undefined, clusterId: string): TargetRecord {
   const { identity, claim } = record;
-  if (seen === undefined) return { ...record, reason: 'no live node sees it' };
+  if (seen === undefined) return { ...record, reason: NOT_SEEN };
   const objection = seen.conflict || whyAnother(identity, seen.identity);
   if (objection !== '') return { ...record, reason: objection };
   const reason = claim === undefined ? '' : whyNotOurs(claim, seen.configString, clusterId);
+  return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
+}
+
+/** Until a person releases it: whatever is wrong passes, and then its target may have forgotten that it is not free. */
+function whileStatic(record: TargetRecord, seen: Consensus | undefined, clusterId: string): TargetRecord {
+  if (seen === undefined) return { ...record, reason: NOT_SEEN };
+  // While it is published it is on one disk and no other.
+  const replaced = record.publications.length === 0 ? '' : whyAnother(record.identity, seen.identity);
+  const objection = seen.conflict || replaced;
+  if (objection !== '') return { ...record, reason: objection };
+  const isOurs = isStaticClaim(seen.configString, record.address, clusterId);
+  const reason = isOurs ? '' : whyForeign(seen.configString, clusterId);
   return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
 }
 

@@ -122,6 +122,20 @@ describe('nextTarget() of a target that a static volume has claimed', () => {
     expect(next(fixed)).toEqual({ ...fixed, reason: 'no live node sees it' });
   });
 
+  test('stays Static while something is wrong with it, says what, and is not free when that has passed', () => {
+    const identity = { serial: 'other', model: 'Disk', sizeBytes: GI };
+    const doubtful = next(fixed, { configString }, { identity, configString });
+    expect(doubtful).toEqual({ ...fixed, reason: expect.stringMatching(/^two disks share the address e10\.3/) });
+    expect(next(doubtful, {})).toEqual(fixed);
+    const taken = next(fixed, { configString: THEIRS });
+    expect(taken).toEqual({ ...fixed, reason: `claimed by cluster cluster-2 (claim ${CLAIM})` });
+    expect(next(taken, {})).toEqual(fixed);
+    const publications = [{ nodeId: 'n', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 1 }];
+    const used = { ...fixed, publications };
+    expect(next(used, { configString, identity })).toEqual({ ...used, reason: expect.stringContaining('another disk') });
+    expect(next(fixed, { configString, identity })).toEqual({ ...fixed, identity });
+  });
+
   test('is Foreign with the string of another address or cluster', () => {
     for (const [cluster, address] of [
       [CLUSTER, 'e10.4'],
