@@ -295,7 +295,8 @@ export class Simulation implements EngineEvents {
     for (const volume of volumes) this.detach(volume, false);
     this.#turnUntil(
       () => this.#detached === volumes.length,
-      this.nowUs + 1_000_000,
+      // Late copies of writes are waited for.
+      this.nowUs + this.quarantineUs + 1_000_000,
       () => `only ${this.#detached} of ${volumes.length} volumes were detached`,
     );
   }
