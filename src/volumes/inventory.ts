@@ -134,8 +134,17 @@ function whileStatic(record: TargetRecord, seen: Consensus | undefined, clusterI
   return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
 }
 
+/** Which disk nodes see at an address, and why they can't all mean the same one. */
+export function seenIdentity(
+  address: string,
+  nodes: readonly NodeRecord[],
+): { readonly identity: DiskIdentity | undefined; readonly conflict: string } {
+  const { identity, conflict = '' } = consensus(address, nodes) ?? {};
+  return { identity, conflict };
+}
+
 /** Why the disk that is seen can't be the one that a volume is on; empty when it can. A disk may grow. */
-function whyAnother(known: DiskIdentity, seen: DiskIdentity): string {
+export function whyAnother(known: DiskIdentity, seen: DiskIdentity): string {
   const isSameDisk = known.serial === seen.serial && known.model === seen.model;
   if (isSameDisk && seen.sizeBytes >= known.sizeBytes) return '';
   const what = isSameDisk ? 'the disk has shrunk' : 'another disk is at this address';
