@@ -1,18 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../logging/logger.ts';
 import { addressOf, findVolume, settingsFor } from './staging/known-volume.ts';
+import { isVolumeError } from '../volumes/errors.ts';
 import type { KeyedLock } from '../volumes/keyed-lock.ts';
 import type { NodeParts } from './node-parts.ts';
 import { attachSettings } from './staging/attach-settings.ts';
 
 /** An operation on the volume that goes on longer than this applies the settings itself, or is followed by another change. */
 const PATIENCE_MS = 60_000;
+/** What could not be applied, because the initiator is away, say, is tried again: nobody says it twice. */
+const RETRY_MS = 2_000;
+/** The same where a person has something to do first. */
+const LATER_MS = 60_000;
 
 /** Applies changed volume parameters (ControllerModifyVolume) to volumes in use here, without detaching them. */
 export class SettingsFollower {
   readonly #parts: NodeParts;
   readonly #lock: KeyedLock;
   readonly #logger: Logger;
+  /** By address. */
+  readonly #retries = new Map<string, NodeJS.Timeout>();
+  /** What was last complained about, by address: said once. */
+  readonly #complaints = new Map<string, string>();
+  #isStopped = false;
   #stop: () => void = () => undefined;
 
   constructor(parts: NodeParts, lock: KeyedLock, logger: Logger) {
@@ -27,17 +37,35 @@ export class SettingsFollower {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#stop();
+    for (const timer of this.#retries.values()) clearTimeout(timer);
   }
 
   async #followAll(addresses: readonly string[]): Promise<void> {
     for (const address of addresses) {
       try {
         if (await this.#differs(address)) await this.#follow(address);
+        this.#complaints.delete(address);
       } catch (error) {
-        this.#logger.warn(`changed parameters of ${address} were not applied: ${(error as Error).message}`, { target: address });
+        this.#tryAgain(address, error as Error);
       }
     }
+  }
+
+  #tryAgain(address: string, error: Error): void {
+    const { message } = error;
+    if (this.#complaints.get(address) !== message) {
+      this.#logger.warn(`changed parameters of ${address} are not applied yet: ${message}; trying again`, { target: address });
+    }
+    this.#complaints.set(address, message);
+    clearTimeout(this.#retries.get(address));
+    if (this.#isStopped) return;
+    const waitMs = mayPass(error) ? RETRY_MS : LATER_MS;
+    this.#retries.set(
+      address,
+      setTimeout(() => void this.#followAll([address]), waitMs),
+    );
   }
 
   async #differs(address: string): Promise<boolean> {
@@ -66,4 +94,8 @@ export class SettingsFollower {
     const attach = await attachSettings(initiator, address, settingsFor(volume, {}), staged.attach.readOnly);
     return { staged, attach };
   }
+}
+
+function mayPass(error: Error): boolean {
+  return !isVolumeError(error) || error.code === 'unavailable' || error.code === 'aborted';
 }
