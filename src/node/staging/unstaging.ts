@@ -15,7 +15,7 @@ import { Silence } from './silence.ts';
 import type { StagedVolume } from './staged-volume.ts';
 
 export interface UnstagingOptions {
-  /** A target that has been silent for so long while its volume is taken down is not waited for any longer. */
+  /** A target that has been silent for so long while its volume is taken down is not waited for any longer: the call fails. */
   readonly deadAfterMs: number;
 }
 

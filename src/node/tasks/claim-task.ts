@@ -17,14 +17,14 @@ export async function claimTarget(parts: TaskParts, handed: HandedTask): Promise
   crashPoint('claim-set');
   await parts.reporter.refresh(address);
   if (owner === undefined) {
-    await changeTask(parts, handed, (record) => ({
+    const isConfirmed = await changeTask(parts, handed, (record) => ({
       ...record,
       reason: '',
       claim: record.claim && { ...record.claim, confirmed: true },
       task: undefined,
     }));
     crashPoint('claim-confirmed');
-    handed.logger.info(`${address} is claimed for volume ${claim.volumeName}`, { target: address });
+    if (isConfirmed) handed.logger.info(`${address} is claimed for volume ${claim.volumeName}`, { target: address });
     return;
   }
   handed.logger.warn(`${address} can't be claimed: it is claimed by ${owner}`, { target: address });

@@ -27,10 +27,10 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
   const isOut = macs.length > 0 && macs.every((mac) => others.includes(mac));
   if (!isOut) await reserveForUs(parts.initiator, address);
   crashPoint('fence-set');
-  await changeTask(parts, handed, (record) => ({
+  const isDone = await changeTask(parts, handed, (record) => ({
     ...record,
     task: record.task && { ...record.task, state: 'done', message: '' },
   }));
   crashPoint('fence-done');
-  handed.logger.info(`node ${fenced} can no longer write to ${address}`, { target: address, node: fenced });
+  if (isDone) handed.logger.info(`node ${fenced} can no longer write to ${address}`, { target: address, node: fenced });
 }

@@ -18,11 +18,11 @@ export interface HandedTask {
 
 /**
  * Changes a target's record as long as the task is still this node's.
- * @returns whether it is
+ * @returns whether it is; else it is logged
  */
 export async function changeTask(
   { store, nodeId }: NodeParts,
-  { target, task }: HandedTask,
+  { target, task, logger }: HandedTask,
   decide: (record: TargetRecord) => TargetRecord,
 ): Promise<boolean> {
   let isOurs = false;
@@ -30,5 +30,6 @@ export async function changeTask(
     isOurs = record.task?.id === task.id && record.task.nodeId === nodeId;
     return isOurs ? decide(record) : undefined;
   });
+  if (!isOurs) logger.info(`task ${task.id} on ${target.address} is not this node's any more`, { target: target.address });
   return isOurs;
 }

@@ -49,7 +49,7 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   crashPoint('wipe-cleared');
   // Before the target is free: who still saw our claim on it would take it for a stranger's.
   await parts.reporter.refresh(address);
-  await changeTask(parts, handed, (record) => ({
+  const isFree = await changeTask(parts, handed, (record) => ({
     ...record,
     state: 'Available',
     reason: '',
@@ -58,7 +58,7 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
     task: undefined,
   }));
   crashPoint('wipe-done');
-  handed.logger.info(`${address} is wiped (${wipe}) and free`, { target: address });
+  if (isFree) handed.logger.info(`${address} is wiped (${wipe}) and free`, { target: address });
 }
 
 async function wipeDisk(parts: TaskParts, handed: HandedTask, claim: ClaimRecord, wipe: WipePolicy): Promise<void> {
