@@ -21,10 +21,9 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
     );
   }
   await requireClaim(parts.initiator, address, parts.clusterId, claim?.claim);
-  // A MAC that no node has now may be one that the lost node had.
-  const others = (await parts.store.nodes.list()).flatMap(({ value }) => (value.nodeId === fenced ? [] : value.macs));
+  const lost = (await parts.store.nodes.get(fenced))?.value.macs ?? [];
   const { macs } = await parts.initiator.reserved(address);
-  const isOut = macs.length > 0 && macs.every((mac) => others.includes(mac));
+  const isOut = macs.length > 0 && lost.length > 0 && !macs.some((mac) => lost.includes(mac));
   if (!isOut) await reserveForUs(parts.initiator, address);
   crashPoint('fence-set');
   const isDone = await changeTask(parts, handed, (record) => ({
