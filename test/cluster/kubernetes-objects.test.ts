@@ -219,6 +219,7 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
       '--cluster-id',
       'lab',
     ];
+    const start = plane.audited().length;
     const started = new TestProcess(
       'controller',
       ['env', `KUBECONFIG=${plane.admin}`, process.execPath, MAIN, 'controller', ...words],
@@ -230,6 +231,8 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
         if (!started.running) throw new Error(started.report);
         return (await store.targets.get('e1.1'))?.value.state === 'Available';
       });
+      // The log comes after the object.
+      await eventually('the log to tell it', NEWS_MS, () => writesSince(start).includes('create aoetargets'));
       const before = plane.audited().length;
       await delay(QUIET_MS);
       expect(plane.audited().length).toBeGreaterThan(before);
