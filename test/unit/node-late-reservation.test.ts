@@ -21,6 +21,8 @@ let laboratory: EmbeddedLaboratory;
 let store: Store;
 /** What was asked of the initiator, in order. */
 let asked: string[];
+/** For whom the target is reserved. */
+let macs: readonly string[];
 
 beforeEach(async () => {
   laboratory = new EmbeddedLaboratory(MEMORY);
@@ -28,6 +30,7 @@ beforeEach(async () => {
   const publications = [{ nodeId: 'node-1', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 5 }];
   await store.targets.create('e1.0', targetRecord('e1.0', { state: 'Claimed', claim: claimRecord({ epoch: 5 }), publications }));
   asked = [];
+  macs = [MAC];
 });
 afterEach(async () => laboratory.remove());
 
@@ -41,12 +44,15 @@ function initiator(reserved: () => Promise<void>): InitiatorClient {
     target: async () => Promise.resolve({ name: 'e1.0', serial, model, sectors: sizeBytes / 512 }),
     interfaces: async () => Promise.resolve([{ name: 'eth1', state: 'up', mac: MAC }]),
     configString: async () => Promise.resolve({ error: 0, text: formatConfigString(CLUSTER, claim) }),
-    reserved: async () => Promise.resolve({ error: 0, macs: [MAC] }),
+    reserved: async () => Promise.resolve({ error: 0, macs }),
     attachment: async () => Promise.resolve(undefined),
     reserve: async (_address: string, mode: string) => {
       asked.push(mode);
-      if (mode === 'FORCE_SET') await reserved();
-      return { error: 0, macs: [] };
+      if (mode === 'FORCE_SET') {
+        macs = [MAC];
+        await reserved();
+      }
+      return { error: 0, macs };
     },
     attach: async () => {
       asked.push('attach');
@@ -81,6 +87,16 @@ describe('Staging', () => {
   test('attaches when it has reserved the target and is still the one it is published to', async () => {
     await expect(stage(async () => Promise.resolve())).rejects.toThrow('this far and no further');
     expect(asked).toEqual(['FORCE_SET', 'attach']);
+  });
+
+  test.each([
+    ['takes over what a node has left that could still reserve it', ['02:00:00:00:00:99'], ['FORCE_SET', 'attach']],
+    ['attaches what nobody has reserved', [], ['attach']],
+  ])('of a target that counts as one without reservations %s', async (_name, left, expected) => {
+    await change(store.targets, 'e1.0', (target) => ({ ...target, fencing: 'claim' as const }));
+    macs = left;
+    await expect(stage(async () => Promise.resolve())).rejects.toThrow('this far and no further');
+    expect(asked).toEqual(expected);
   });
 
   test('does not attach when the volume was being taken away before the reservation: it came late, from a node that was stalled', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatConfigString, ownershipOf, staticClaimOf } from '../../volumes/claim.ts';
-import { VolumeError } from '../../volumes/errors.ts';
+import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import type { DiskIdentity } from '../../volumes/records.ts';
 import type { TargetReport } from '../../initiator/messages.ts';
 import type { InitiatorClient } from '../initiator-client.ts';
@@ -127,6 +127,8 @@ function ownerName(text: string, clusterId: string): string {
 
 /** AoE error 6: the target is reserved by others. */
 const ERROR_RESERVED = 6;
+/** Nobody waits longer for a target that may never answer such a question. */
+const RESERVED_MS = 1_000;
 
 /** This node's MACs, all of which hold a reservation together. */
 export async function ownMacs(initiator: InitiatorClient): Promise<readonly string[]> {
@@ -148,6 +150,19 @@ export async function reserveForUs(initiator: InitiatorClient, address: string):
   if (macs.length > 0 && macs.every((mac) => own.includes(mac))) return;
   const who = macs.length === 0 ? 'nobody' : macs.join(', ');
   throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
+}
+
+/**
+ * Whether a target that counts as one that knows nothing of reservations has one all the same: of a time when it did not. One that
+ * does not answer that has none, for all that can be known.
+ */
+export async function isReserved(initiator: InitiatorClient, address: string): Promise<boolean> {
+  try {
+    return (await initiator.reserved(address, RESERVED_MS)).macs.length > 0;
+  } catch (error) {
+    if (!isVolumeError(error)) throw error;
+    return false;
+  }
 }
 
 /**

@@ -18,7 +18,7 @@ import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
 import { requireSameContents, withdrawFingerprint } from './known-disk.ts';
 import { findVolume, publicationFor, settingsFor, type KnownVolume } from './known-volume.ts';
-import { letReadersIn, releaseReservation, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
+import { isReserved, letReadersIn, releaseReservation, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
 import type { Unstaging } from './unstaging.ts';
 
@@ -129,8 +129,9 @@ export class Staging {
     if (staged.isReserved) {
       await reserveForUs(initiator, address);
       await this.#requireStillOurs(plan);
-    } else if (plan.volume.record.value.fencing === 'reserve') {
+    } else if (plan.volume.record.value.fencing === 'reserve' || (await isReserved(initiator, address))) {
       await this.#letReadersIn(plan);
+      await this.#requireStillPublished(plan);
     }
     crashPoint('stage-fenced');
     const device = await this.#attach(plan, staged);
