@@ -3,25 +3,16 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Revival } from '../../src/initiator/attach/revival.ts';
-import type { LastingDevices, Survivor } from '../../src/initiator/attach/backend.ts';
+import type { LastingDevices } from '../../src/initiator/attach/backend.ts';
 import { DataPath, type DataPathEvents } from '../../src/initiator/data-path.ts';
 import { EAGAIN } from '../../src/system/errno.ts';
 import { EventFd } from '../../src/system/eventfd.ts';
 import { eventually } from '../support/faults-process.ts';
+import { SURVIVOR } from '../support/survivor.ts';
 
 /** The data path as its owner sees it, with its real thread: when the machine has nothing left, and how it ends. */
 
 const LIST = { op: 'listTargets' } as const;
-const SURVIVOR: Survivor = {
-  volume: {
-    ...{ name: 'e10.3', sectors: 2_048, serial: 's', model: 'm' },
-    request: {
-      ...{ shelf: 10, slot: 3, socketPath: '/run/x/e10.3.sock', readOnly: false, deadSeconds: 0, maxOutstanding: 128 },
-      interfaces: undefined,
-    },
-  },
-  device: '/dev/nbd0',
-};
 
 let failure: Error | undefined;
 let notices: string[];

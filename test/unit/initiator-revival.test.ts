@@ -1,26 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { AttachService } from '../../src/initiator/attach/attach-service.ts';
-import type { AttachBackend, LastingDevices, Survivor } from '../../src/initiator/attach/backend.ts';
+import type { AttachBackend, LastingDevices } from '../../src/initiator/attach/backend.ts';
 import type { AttachmentReport, Command, Reply } from '../../src/initiator/messages.ts';
 import { Quarantine } from '../../src/initiator/quarantine.ts';
+import { SURVIVOR } from '../support/survivor.ts';
 
 /** Survivors of an earlier initiator, with a data path and a backend that do what the tests want at the moment they want it. */
 
 /** Longer than a revival waits before it tries again. */
 const RETRIED_MS = 5_500;
 const never = new AbortController().signal;
-
-const SURVIVOR: Survivor = {
-  volume: {
-    ...{ name: 'e10.3', sectors: 2_048, serial: 's', model: 'm' },
-    request: {
-      ...{ shelf: 10, slot: 3, socketPath: '/run/x/e10.3.sock', readOnly: false, deadSeconds: 0, maxOutstanding: 128 },
-      interfaces: undefined,
-    },
-  },
-  device: '/dev/nbd0',
-};
 
 /** One volume. While its target is silent, an attach waits until it is detached. */
 class OneVolume {

@@ -11,6 +11,7 @@ import { VolumeError } from '../../src/volumes/errors.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
 import { claimRecord, targetRecord } from '../support/volumes-records.ts';
+import { stagedVolume } from '../support/staged-volume.ts';
 
 const { claim } = claimRecord();
 const LATER_MS = 180_000;
@@ -45,22 +46,7 @@ async function left(address: string, phase: StagedVolume['phase']): Promise<stri
     address,
     targetRecord(address, { state: 'Claimed', claim: claimRecord({ epoch: 5 }), publications }),
   );
-  await state.save({
-    volumeId,
-    address,
-    bootId: 'boot',
-    phase,
-    stagingPath: laboratory.directory,
-    access: { kind: 'block' },
-    accessMode: 'SINGLE_NODE_WRITER',
-    epoch: 5,
-    attach: { readOnly: false, deadSeconds: 0, maxOutstanding: 0, interfaces: [] },
-    isReserved: false,
-    device: '',
-    deviceNumber: '',
-    fsType: '',
-    publications: [],
-  });
+  await state.save(stagedVolume({ volumeId, address, stagingPath: laboratory.directory, phase }));
   await recorder.announce(volumeId, 5);
   return volumeId;
 }

@@ -11,6 +11,7 @@ import type { Store } from '../../src/volumes/store.ts';
 import { eventually } from '../support/faults-process.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
 import { claimRecord, targetRecord } from '../support/volumes-records.ts';
+import { stagedVolume } from '../support/staged-volume.ts';
 
 const AGAIN_MS = 10_000;
 
@@ -42,22 +43,10 @@ test('SettingsFollower applies changed parameters as soon as the initiator is ba
     },
   };
   const state = new StateDirectory(join(laboratory.directory, 'state'), 'boot');
-  await state.save({
-    volumeId: `e1.0@${claim.claim}`,
-    address: 'e1.0',
-    bootId: 'boot',
-    phase: 'staged',
-    stagingPath: laboratory.directory,
-    access: { kind: 'block' },
-    accessMode: 'SINGLE_NODE_WRITER',
-    epoch: 5,
-    attach: { readOnly: false, deadSeconds: 0, maxOutstanding: 0, interfaces: [] },
-    isReserved: false,
-    device: '/dev/nbd0',
-    deviceNumber: '43:0',
-    fsType: '',
-    publications: [],
-  });
+  const volumeId = `e1.0@${claim.claim}`;
+  await state.save(
+    stagedVolume({ volumeId, address: 'e1.0', stagingPath: laboratory.directory, device: '/dev/nbd0', deviceNumber: '43:0' }),
+  );
   const recorder = new NodeRecorder(store.nodes, { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot' }, []);
   const initiator = stand as unknown as InitiatorClient;
   const parts = { nodeId: 'node-1', clusterId: 'c', bootId: 'boot', store, initiator, recorder, state };
