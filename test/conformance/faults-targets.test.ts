@@ -10,10 +10,10 @@ import { eventually } from '../support/faults-process.ts';
 import { patiently } from '../support/patience.ts';
 import { command, describeIf, root } from '../support/requires.ts';
 
-/** Targets that can't do what they are asked for: nothing is acknowledged that is not written. */
 /** Of the test that waits for large frames. */
 const LONG_MS = 150_000;
 
+/** Targets that can't do what they are asked for: nothing is acknowledged that is not written. */
 describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')], 'targets', () => {
   test('writes fail at once and reads work when the target is read-only', async () => {
     await inLaboratory(async (lab) => {
