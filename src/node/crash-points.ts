@@ -29,6 +29,7 @@ export const CRASH_POINTS = [
   'unstage-unmounted',
   'fingerprint-recorded',
   'unstage-detached',
+  'device-forgotten',
   'unstage-released',
   'unstage-withdrawn',
   'unstage-forgotten',

@@ -38,8 +38,9 @@ export class Unstaging {
    * The caller holds the target's lock.
    * @throws VolumeError `failed-precondition` while it is published to a pod or otherwise mounted; `unavailable`, `aborted`: call again
    */
-  async takeDown(staged: StagedVolume, logger: Logger): Promise<void> {
+  async takeDown(recorded: StagedVolume, logger: Logger): Promise<void> {
     const { state, recorder } = this.#parts;
+    const staged = await this.#withoutLostDevice(recorded);
     const { address, volumeId } = staged;
     await this.#requireUnpublished(staged);
     const leaving = await state.saveLess({ ...staged, phase: 'unstaging' }, (message) => logger.warn(message));
@@ -49,9 +50,10 @@ export class Unstaging {
     await this.#remember(leaving, logger);
     crashPoint('fingerprint-recorded');
     await this.#detach(leaving, logger);
+    crashPoint('unstage-detached');
     // From here on its name and number may be another volume's.
     await state.saveLess({ ...leaving, device: '', deviceNumber: '' }, (message) => logger.warn(message));
-    crashPoint('unstage-detached');
+    crashPoint('device-forgotten');
     if (leaving.isReserved && isStatic(leaving)) await this.#release(leaving, logger);
     crashPoint('unstage-released');
     await recorder.withdraw(volumeId);
@@ -59,6 +61,18 @@ export class Unstaging {
     await state.remove(address);
     crashPoint('unstage-forgotten');
     logger.info(`unstaged ${volumeId} from ${staged.stagingPath}`, { target: address });
+  }
+
+  /**
+   * A plugin that died after it detached has not recorded that, and another volume may have the name and number since: what is mounted
+   * of that device is not this volume's.
+   */
+  async #withoutLostDevice(staged: StagedVolume): Promise<StagedVolume> {
+    const { phase, device, address } = staged;
+    if (phase !== 'unstaging' || device === '') return staged;
+    const attachments = await this.#parts.initiator.attachments();
+    const isLost = attachments.some((each) => each.device === device && each.name !== address);
+    return isLost ? { ...staged, device: '', deviceNumber: '' } : staged;
   }
 
   /** Mounts that others made of the device keep it in use: pods that still run, a person. */
