@@ -4,6 +4,7 @@ import { imagesCommand } from '../../support/cluster-containerd.ts';
 import { DRIVER_NAMESPACE } from '../../support/cluster-driver.ts';
 import type { GuestNode } from '../../support/cluster-guest-node.ts';
 import type { Values } from '../../support/cluster-helm.ts';
+import type { ClusterNode } from '../../support/cluster-node.ts';
 import { MOUNT } from '../../support/cluster-workloads.ts';
 import { clusterCase, figure } from '../cases/given.ts';
 import type { GuestsGiven } from './guests-given.ts';
@@ -31,7 +32,7 @@ export function initiators(given: GuestsGiven): void {
 
   clusterCase(given, 'helm upgrade to another image hands devices over, and pods write on', async () => {
     const { cluster, driver } = given;
-    for (const node of cluster.nodes) await tagImage(node);
+    for (const machine of cluster.machines) await tagImage(machine);
     await whileWriting(given, 'initiators upgraded', async () => {
       for (const pod of await exchange(given, { image: { tag: NEXT_TAG } })) {
         const [said] = /took over from the initiator that ran before[^"]*/.exec(await driver.podLog(pod, 'initiator')) ?? [];
@@ -87,7 +88,7 @@ async function killInitiator(node: GuestNode): Promise<void> {
 }
 
 /** A name that its image has on a node from now on. */
-async function tagImage(node: GuestNode): Promise<void> {
+async function tagImage(node: ClusterNode): Promise<void> {
   const images = imagesCommand();
   const names = (await node.run(...images, 'list', '--quiet')).split('\n');
   const own = names.find((name) => name.startsWith('localhost/aoe-csi:')) ?? '';
