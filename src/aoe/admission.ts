@@ -2,6 +2,7 @@ import { formatMac } from './address.ts';
 import type { Core } from './core.ts';
 import type { Identity } from './identify.ts';
 import { describeIdentity, identityMismatch } from './identity.ts';
+import { MAC_GONE_US } from './limits.ts';
 import { DOUBT_SILENT, STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Target } from './target.ts';
 
@@ -85,6 +86,21 @@ export class Admission {
       `${target.name} has grown to ${String(identity.sectors)} sectors; the volume keeps ${String(target.volume.sectors)} until it is expanded`,
     );
   }
+}
+
+/**
+ * A path of a target that nobody uses says what its disk is. As long as another MAC has another disk at this address, that one is the
+ * target's.
+ */
+export function learn(path: Path, identity: Identity, nowUs: number): void {
+  const { target } = path;
+  path.found = isBesideAnother(path, identity, nowUs) ? undefined : identity;
+  target.identity = path.found ?? target.identity;
+}
+
+function isBesideAnother({ target, mac }: Path, identity: Identity, nowUs: number): boolean {
+  if (target.identity === undefined || identityMismatch(target.identity, identity) === undefined) return false;
+  return target.paths.some((path) => path.mac !== mac && path.found !== undefined && nowUs - path.seenUs <= MAC_GONE_US);
 }
 
 /** Some path through the MAC that takes I/O works. */

@@ -186,8 +186,9 @@ export class Discovery implements IdentityListener {
       this.#listener?.sighted(path, announcement, nowUs);
       return;
     }
-    const wanted = target.identity === undefined || announcement;
-    if (!wanted || this.#unidentified.includes(path) || this.#identifying.includes(path)) return;
+    const isKnown =
+      target.identity !== undefined && target.paths.some(({ mac, found }) => mac === path.mac && found !== undefined);
+    if ((isKnown && !announcement) || this.#unidentified.includes(path) || this.#identifying.includes(path)) return;
     this.#unidentified.push(path);
     this.#askNew(nowUs);
   }

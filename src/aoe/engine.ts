@@ -6,6 +6,7 @@ import { COMMAND_ATA, COMMAND_CONFIG, COMMAND_RESERVE, SECTOR_BYTES } from './co
 import { Copies, NO_COPY } from './copies.ts';
 import { Counters, NO_PLACEMENT, type Core, type ReplyPlacement } from './core.ts';
 import { Discovery, type SightingListener } from './discovery.ts';
+import { askEveryMac, type MacAnswers } from './every-mac.ts';
 import type { EngineEvents } from './events.ts';
 import { Exchanges } from './exchanges.ts';
 import { Fencing } from './fencing.ts';
@@ -22,7 +23,7 @@ import { Port, type PortInfo } from './port.ts';
 import { Recovery } from './recovery.ts';
 import { Replies } from './replies.ts';
 import { Sender } from './sender.ts';
-import { TargetCommands, type CommandDone, type TargetCommand } from './target-commands.ts';
+import { TargetCommands, type TargetCommand } from './target-commands.ts';
 import type { Target } from './target.ts';
 import { TransmitBatch } from './transmit-batch.ts';
 import type { Volume, VolumeOptions } from './volume.ts';
@@ -267,12 +268,18 @@ export class Engine implements SightingListener {
   }
 
   /**
-   * Asks a known target about its config string or reserve list until it answers or `deadlineUs` comes; `done` hears of it. Returns
-   * why it can't even be asked, as a sentence.
+   * Asks a known target about its config string or reserve list, at each of its MACs, until they have answered or `deadlineUs` comes;
+   * `done` hears of it. Returns why it can't even be asked, as a sentence.
    */
-  command(target: Target, command: TargetCommand, deadlineUs: number, nowUs: number, done: CommandDone): string | undefined {
+  command(
+    target: Target,
+    command: TargetCommand,
+    deadlineUs: number,
+    nowUs: number,
+    done: (answers: MacAnswers | undefined) => void,
+  ): string | undefined {
     this.#scanUs = 0;
-    if (this.#commands.ask(target, command, deadlineUs, nowUs, done)) return undefined;
+    if (askEveryMac(this.#commands, target, command, deadlineUs, nowUs, done)) return undefined;
     return 'too many commands wait for answers of targets; try again';
   }
 

@@ -48,7 +48,7 @@ export class Fencing implements RefusalListener {
     const { target } = path;
     const asked = { refusedUs: nowUs };
     const question = { kind: 'reserve', command: RESERVE_READ, macs: [] } as const;
-    const isAsked = this.#commands.ask(target, question, nowUs + ASK_US, nowUs, (answer) => {
+    const isAsked = this.#commands.ask(target, question, path.mac, nowUs + ASK_US, nowUs, (answer) => {
       this.#asked.delete(target);
       if (target.volume?.ready !== true) return;
       if (answer !== undefined) this.#answered(path, answer);

@@ -67,6 +67,8 @@ export const VERIFY_SPACING_US = 100_000;
 
 /** Broadcast discovery: bursts after an interface came up, then this often (plus up to a quarter of random jitter). */
 export const DISCOVER_INTERVAL_US = 60_000_000;
+/** A MAC that has left two discoveries unanswered, and does no I/O, is gone. */
+export const MAC_GONE_US = 2.5 * DISCOVER_INTERVAL_US;
 export const DISCOVER_BURST_US: readonly number[] = [0, 200_000, 1_000_000];
 /** Directed queries for an address that an attach waits for. */
 export const ATTACH_QUERY_US = 200_000;

@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { Admission, ADMITTED, MISMATCH, ownerWorks } from './admission.ts';
+import { Admission, ADMITTED, learn, MISMATCH, ownerWorks } from './admission.ts';
 import { ATA_STATUS_FAILURE, AOE_ERROR_BAD_ARGUMENT, AOE_ERROR_RESERVED, SECTOR_BYTES } from './constants.ts';
 import { EXCHANGE_IDENTIFY, EXCHANGE_READ } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
@@ -295,12 +295,12 @@ export class PathHealth implements PathWatcher {
   #identified(path: Path, identity: Identity, nowUs: number): void {
     const { target } = path;
     this.#exchanges.end(path.identify);
-    path.found = identity;
     if (target.volume === undefined) {
-      target.identity = identity;
+      learn(path, identity, nowUs);
       this.#listener.identified(path, identity);
       return;
     }
+    path.found = identity;
     const { owner } = target;
     const known = path.standing === STANDING_CONFLICT;
     const verdict = this.#admission.judge(path, identity, nowUs);

@@ -34,6 +34,7 @@ export type CommandDone = (answer: CommandAnswer | undefined) => void;
 interface Pending {
   readonly target: Target;
   readonly command: TargetCommand;
+  readonly mac: Mac | undefined;
   readonly done: CommandDone;
   readonly deadlineUs: number;
   readonly tags: number[];
@@ -53,11 +54,26 @@ export class TargetCommands {
     this.#core = core;
   }
 
-  /** Starts to ask. `done` is called once, possibly late, never from within. False when too many questions are open. */
-  ask(target: Target, command: TargetCommand, deadlineUs: number, nowUs: number, done: CommandDone): boolean {
-    if (this.#pending.length >= COMMANDS_MAX) return false;
-    this.#pending.push({ target, command, done, deadlineUs, tags: [], attempts: 0, pauseUs: COMMAND_FIRST_US, dueUs: nowUs });
+  /**
+   * Starts to ask. `done` is called once, possibly late, never from within. False when too many questions are open.
+   * @param mac of the target, that alone is asked; `undefined`: that which does I/O, or any
+   */
+  ask(
+    target: Target,
+    command: TargetCommand,
+    mac: Mac | undefined,
+    deadlineUs: number,
+    nowUs: number,
+    done: CommandDone,
+  ): boolean {
+    if (!this.hasRoomFor(1)) return false;
+    const asked = { tags: [], attempts: 0, pauseUs: COMMAND_FIRST_US, dueUs: nowUs };
+    this.#pending.push({ target, command, mac, done, deadlineUs, ...asked });
     return true;
+  }
+
+  hasRoomFor(questions: number): boolean {
+    return this.#pending.length + questions <= COMMANDS_MAX;
   }
 
   tick(nowUs: number): void {
@@ -86,7 +102,7 @@ export class TargetCommands {
     const tag = view.getInt32(at + TAG);
     const kind = command === COMMAND_CONFIG ? 'config' : 'reserve';
     const index = this.#pending.findIndex(
-      (candidate) => candidate.command.kind === kind && candidate.tags.includes(tag) && this.#isFrom(candidate.target, port, at),
+      (candidate) => candidate.command.kind === kind && candidate.tags.includes(tag) && this.#isFrom(candidate, port, at),
     );
     if (index < 0) return false;
     const error = (view.getUint8(at + VERSION_FLAGS) & FLAG_ERROR) === 0 ? 0 : view.getUint8(at + ERROR);
@@ -97,15 +113,16 @@ export class TargetCommands {
     return true;
   }
 
-  #isFrom(target: Target, port: Port, at: number): boolean {
+  #isFrom({ target, mac: wanted }: Pending, port: Port, at: number): boolean {
     const { view } = this.#core.arena;
     if (view.getUint16(at + SHELF) !== target.shelf || view.getUint8(at + SLOT) !== target.slot) return false;
     const mac = readMac(view, at + SRC_MAC);
+    if (wanted !== undefined && wanted !== mac) return false;
     return target.paths.some((path) => path.port === port && path.mac === mac);
   }
 
   #send(pending: Pending): void {
-    const path = choosePath(pending.target, pending.attempts++);
+    const path = choosePath(pending.target, pending.mac ?? pending.target.owner, pending.attempts++);
     if (path === undefined) return;
     const tag = this.#core.copies.looseTag();
     pending.tags.push(tag);
@@ -113,13 +130,11 @@ export class TargetCommands {
   }
 }
 
-/** Volume owners first, on paths that do its I/O: a reservation may be for their MACs only. Else any path that is up, in turn. */
-function choosePath(target: Target, attempt: number): Path | undefined {
-  const { owner } = target;
+/** Paths that do a volume's I/O first: a reservation may be for their MACs only. Else any path that is up, in turn. */
+function choosePath(target: Target, wanted: Mac | undefined, attempt: number): Path | undefined {
   const usable = target.paths.filter(({ port, mac, standing }) => {
-    return (
-      port.up && !port.blocked && !port.batch.full && standing !== STANDING_CONFLICT && (owner === undefined || owner === mac)
-    );
+    const isWanted = wanted === undefined || wanted === mac;
+    return isWanted && port.up && !port.blocked && !port.batch.full && standing !== STANDING_CONFLICT;
   });
   const proven = usable.filter(({ standing }) => standing === STANDING_PROVEN);
   const paths = proven.length > 0 ? proven : usable;

@@ -12,7 +12,8 @@ import {
   RESERVE_SET,
   SECTOR_BYTES,
 } from '../aoe/constants.ts';
-import type { CommandAnswer, TargetCommand } from '../aoe/target-commands.ts';
+import type { MacAnswers } from '../aoe/every-mac.ts';
+import type { TargetCommand } from '../aoe/target-commands.ts';
 import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
 import { transmissionFlags } from '../nbd/export.ts';
 import { closeFd } from '../system/unix-socket.ts';
@@ -282,10 +283,10 @@ export class Commands implements EngineEvents {
       throw failure('not-found', `no target ${name} has answered discovery on the allowed interfaces`);
     }
     const deadlineUs = nowUs + where.timeoutMs * 1_000;
-    const refusal = loop.engine.command(target, command, deadlineUs, nowUs, (answer) => {
-      if (answer === undefined)
+    const refusal = loop.engine.command(target, command, deadlineUs, nowUs, (answers) => {
+      if (answers === undefined)
         this.#fail(id, { code: 'unavailable', message: `${name} did not answer within ${where.timeoutMs} ms` });
-      else this.#post({ type: 'reply', id, reply: ownershipReply(command, answer) });
+      else this.#post({ type: 'reply', id, reply: ownershipReply(command, answers) });
     });
     if (refusal !== undefined) throw failure('busy', refusal);
   }
@@ -340,8 +341,10 @@ function ownMacs(loop: Loop): Mac[] {
   return loop.interfaces.drivers.flatMap((driver) => (driver === undefined ? [] : [driver.port.mac]));
 }
 
-function ownershipReply(command: TargetCommand, { error, string, macs }: CommandAnswer): Reply {
-  return command.kind === 'config' ? { op: 'config', error, string } : { op: 'reserve', error, macs: macs.map(formatMac) };
+function ownershipReply(command: TargetCommand, { answers, silent }: MacAnswers): Reply {
+  const error = answers.find((answer) => answer.error !== 0)?.error ?? 0;
+  if (command.kind === 'config') return { op: 'config', error, strings: answers.map(({ string }) => string), silent };
+  return { op: 'reserve', error, lists: answers.map(({ macs }) => macs.map(formatMac)), silent };
 }
 
 /** Targets that have been heard of, not only asked for. */

@@ -79,6 +79,8 @@ export interface ConfigStringRequestMessage {
 export interface ConfigStringResponse {
   readonly error: number;
   readonly string: Uint8Array;
+  readonly others: readonly Uint8Array[];
+  readonly silent: number;
 }
 
 export interface ReserveRequestMessage {
@@ -91,6 +93,12 @@ export interface ReserveRequestMessage {
 
 export interface ReserveResponse {
   readonly error: number;
+  readonly macs: readonly string[];
+  readonly others: readonly ReserveListMessage[];
+  readonly silent: number;
+}
+
+export interface ReserveListMessage {
   readonly macs: readonly string[];
 }
 

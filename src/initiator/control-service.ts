@@ -47,6 +47,7 @@ const INTERFACES_MAX = 64;
 const MILLISECONDS_MAX = 2 ** 31 - 1;
 /** A target that has not answered a question about its owner by then is asked again by those who want to know. */
 const QUESTION_MS_MAX = 60_000;
+const NOTHING = new Uint8Array(0);
 
 /** The control service's methods: refuse, translate, call, translate. proto/initiator.proto says what they promise. */
 export class ControlService {
@@ -135,7 +136,9 @@ export class ControlService {
     const mode = modeOf(request.mode);
     const { dataPath } = this.#options;
     const answer = await ask(dataPath, { op: 'config', shelf, slot, mode, string, timeoutMs: answerMs(context) }, 'config');
-    return { error: answer.error, string: answer.string };
+    const { error, silent } = answer;
+    const [first = NOTHING, ...others] = answer.strings;
+    return { error, string: first, others, silent };
   }
 
   async #reserve(request: ReserveRequestMessage, context: CallContext): Promise<ReserveResponse> {
@@ -145,7 +148,9 @@ export class ControlService {
     const mode = modeOf(request.mode);
     const { dataPath } = this.#options;
     const answer = await ask(dataPath, { op: 'reserve', shelf, slot, mode, macs, timeoutMs: answerMs(context) }, 'reserve');
-    return { error: answer.error, macs: answer.macs };
+    const { error, silent } = answer;
+    const [first = [], ...others] = answer.lists;
+    return { error, macs: first, others: others.map((each) => ({ macs: each })), silent };
   }
 
   async #getInterfaces(): Promise<InterfacesResponse> {

@@ -201,9 +201,12 @@ export type Reply =
   | { readonly op: 'size'; readonly sectors: number }
   | { readonly op: 'frozen'; readonly frozen: readonly FrozenConnection[] }
   | { readonly op: 'attachments'; readonly attachments: readonly AttachmentReport[] }
-  /** `error`: AoE error code of the answer, 0 when it did what was asked; `string` is what stands on the target now. */
-  | { readonly op: 'config'; readonly error: number; readonly string: Uint8Array }
-  | { readonly op: 'reserve'; readonly error: number; readonly macs: readonly string[] }
+  /**
+   * What the target said at each of its MACs, and how many of these were silent. `error`: AoE's code in the first answer that has one,
+   * 0 when all did what was asked; `strings` and `lists`: what stands there now.
+   */
+  | { readonly op: 'config'; readonly error: number; readonly strings: readonly Uint8Array[]; readonly silent: number }
+  | { readonly op: 'reserve'; readonly error: number; readonly lists: readonly (readonly string[])[]; readonly silent: number }
   | { readonly op: 'stat'; readonly statistics: Statistics };
 
 /** To the worker. */

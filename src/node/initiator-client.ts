@@ -34,11 +34,25 @@ export interface AttachSettings {
   readonly interfaces: readonly string[];
 }
 
-/** What a target answered when it was asked who owns it. `error` is AoE's, 0 when it did what was asked. */
-export interface ConfigAnswer {
+/**
+ * What a target answered when it was asked who owns it, at each of its MACs: processes that serve one disk on several interfaces know
+ * nothing of each other.
+ */
+interface OwnershipAnswer {
+  /** AoE's error code in the first answer that has one; 0 when all did what was asked. */
   readonly error: number;
-  /** Printable form; empty when there is none, or the target did not tell. */
-  readonly text: string;
+  /** MACs of the target that have not answered. */
+  readonly silent: number;
+}
+
+export interface ConfigAnswer extends OwnershipAnswer {
+  /** Printable form, one for each MAC, at least one; empty where there is none, or the target did not tell. */
+  readonly texts: readonly string[];
+}
+
+export interface ReserveAnswer extends OwnershipAnswer {
+  /** Who may do I/O, one list for each MAC of the target, at least one; an empty one lets everybody. */
+  readonly lists: readonly (readonly string[])[];
 }
 
 /** The initiator on this node, by the names of the targets. All failures are VolumeErrors. */
@@ -103,20 +117,30 @@ export class InitiatorClient {
   async configString(address: string, mode: OwnershipModeMessage, text = ''): Promise<ConfigAnswer> {
     const request = { ...parseTargetAddress(address), mode, string: Buffer.from(text, 'latin1') };
     const attempted = `${mode === 'READ' ? 'read' : 'set'} the config string of ${address}`;
-    const { error, string } = await this.#call<ConfigStringResponse>(attempted, 'ConfigString', request, OWNER_MS);
-    return { error, text: configStringText(string) };
+    const { error, string, others, silent } = await this.#call<ConfigStringResponse>(
+      attempted,
+      'ConfigString',
+      request,
+      OWNER_MS,
+    );
+    return { error, texts: [string, ...others].map(configStringText), silent };
   }
 
-  async reserved(address: string, timeoutMs = OWNER_MS): Promise<ReserveResponse> {
+  async reserved(address: string, timeoutMs = OWNER_MS): Promise<ReserveAnswer> {
     const request = { ...parseTargetAddress(address), mode: 'READ' };
-    return this.#call(`read the reservation of ${address}`, 'Reserve', request, timeoutMs);
+    return this.#reserve(`read the reservation of ${address}`, request, timeoutMs);
   }
 
   /** @param macs `own`: those of all interfaces of this initiator */
-  async reserve(address: string, mode: OwnershipModeMessage, macs: 'own' | readonly string[]): Promise<ReserveResponse> {
+  async reserve(address: string, mode: OwnershipModeMessage, macs: 'own' | readonly string[]): Promise<ReserveAnswer> {
     const list = macs === 'own' ? { own: true } : { macs };
     const request = { ...parseTargetAddress(address), mode, ...list };
-    return this.#call(`change the reservation of ${address}`, 'Reserve', request, OWNER_MS);
+    return this.#reserve(`change the reservation of ${address}`, request, OWNER_MS);
+  }
+
+  async #reserve(attempted: string, request: Message, timeoutMs: number): Promise<ReserveAnswer> {
+    const { error, macs, others, silent } = await this.#call<ReserveResponse>(attempted, 'Reserve', request, timeoutMs);
+    return { error, lists: [macs, ...others.map((each) => each.macs)], silent };
   }
 
   /** What happens to targets and interfaces from now on, until aborted or the initiator ends. */

@@ -118,20 +118,21 @@ export class OwnershipKeeper {
   /** Whether something may not be there that has to be; asks nobody but the target. */
   async #seemsForgotten({ address, volumeId, isReserved }: StagedVolume): Promise<boolean> {
     const { initiator, clusterId } = this.#parts;
-    const { text } = await initiator.configString(address, 'READ');
+    const { texts } = await initiator.configString(address, 'READ');
     const claim = parseVolumeId(volumeId)?.claim;
     // A static volume has one only where its PersistentVolume asked for it: the record knows.
-    if (claim === undefined ? text === '' : text !== formatConfigString(clusterId, claim)) return true;
+    const wanted = claim === undefined ? undefined : formatConfigString(clusterId, claim);
+    if (texts.some((text) => (wanted === undefined ? text === '' : text !== wanted))) return true;
     return isReserved && (await this.#lacksOurs(address));
   }
 
   /** Whether nobody has reserved it, or this node has, for fewer interfaces than it has now. */
   async #lacksOurs(address: string): Promise<boolean> {
     const { initiator } = this.#parts;
-    const { macs } = await initiator.reserved(address);
+    const { lists } = await initiator.reserved(address);
     const own = await ownMacs(initiator);
-    const isOurs = macs.length === 0 || own.some((mac) => macs.includes(mac));
-    return isOurs && !own.every((mac) => macs.includes(mac));
+    const isOurs = lists.every((macs) => macs.length === 0 || own.some((mac) => macs.includes(mac)));
+    return isOurs && !lists.every((macs) => own.every((mac) => macs.includes(mac)));
   }
 
   /** The caller holds the target's lock. @throws VolumeError, also when it is not this node that has the volume now */
@@ -140,11 +141,11 @@ export class OwnershipKeeper {
     const staged = state.get(address);
     if (staged?.phase !== 'staged' || staged.volumeId !== volumeId) return;
     const claim = await this.#claimOf(staged);
-    const { text } = await initiator.configString(address, 'READ');
+    const { texts } = await initiator.configString(address, 'READ');
     if (claim !== undefined) await requireClaim(initiator, address, clusterId, claim);
     const isReservedAgain = staged.isReserved && (await this.#lacksOurs(address)) && (await reserveIfOurs(initiator, address));
     if (isReservedAgain) await this.#requireStillOurs(staged);
-    if (!isReservedAgain && (claim === undefined || text !== '')) return;
+    if (!isReservedAgain && (claim === undefined || !texts.includes(''))) return;
     await reporter.refresh(address);
     this.#logger.info(`${address} did not know all of whose it is, ${volumeId}'s on this node, and has been told again`, {
       target: address,

@@ -110,7 +110,9 @@ export class Sights {
     const known = this.#acquaintance(target);
     known.askedMs = performance.now();
     try {
-      known.configString = (await this.#initiator.configString(target.name, 'READ')).text;
+      // Whoever has claimed it at one of its MACs has it.
+      const { texts } = await this.#initiator.configString(target.name, 'READ');
+      known.configString = texts.find((text) => text !== '') ?? '';
       known.silentQuestions = 0;
     } catch (error) {
       if (!isVolumeError(error)) throw error;
@@ -120,18 +122,23 @@ export class Sights {
     if (known.fencingDueMs <= performance.now()) await this.#askFencing(target.name, known);
   }
 
-  /** A target that knows command 3 answers it; one that does not says so, or nothing at all. Reading changes nothing. */
+  /**
+   * A target that knows command 3 answers it, at all of its MACs; one that does not says so, or nothing at all. Reading changes nothing.
+   */
   async #askFencing(address: string, known: Acquaintance): Promise<void> {
     try {
-      const { error } = await this.#initiator.reserved(address, RESERVED_MS);
-      known.fencing = error === 0 ? 'reserve' : 'claim';
-      known.fencingDueMs = Infinity;
+      const { error, silent } = await this.#initiator.reserved(address, RESERVED_MS);
+      if (error !== 0 || silent === 0) {
+        known.fencing = error === 0 ? 'reserve' : 'claim';
+        known.fencingDueMs = Infinity;
+        return;
+      }
     } catch (error) {
       if (!isVolumeError(error)) throw error;
-      if (++known.unknownQuestions < UNKNOWN_QUESTIONS) return;
-      known.fencing = 'claim';
-      const pauseMs = ASK_AGAIN_MS * 2 ** (known.unknownQuestions - UNKNOWN_QUESTIONS);
-      known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
     }
+    if (++known.unknownQuestions < UNKNOWN_QUESTIONS) return;
+    known.fencing = 'claim';
+    const pauseMs = ASK_AGAIN_MS * 2 ** (known.unknownQuestions - UNKNOWN_QUESTIONS);
+    known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
   }
 }

@@ -16,12 +16,12 @@ describeIf(NODE_REQUIREMENTS, 'Debian’s target, restarted while nobody uses it
       const again = async () => lab.task(ADDRESS, 'claim', `claim:${claim?.claim ?? ''}`);
       const client = new InitiatorClient(lab.initiator.socketPath);
       try {
-        const { text: ours } = await client.configString(ADDRESS, 'READ');
+        const { texts: ours } = await client.configString(ADDRESS, 'READ');
         await lab.stopTarget();
         await lab.startTarget();
-        expect((await client.configString(ADDRESS, 'READ')).text).toBe('');
+        expect((await client.configString(ADDRESS, 'READ')).texts).toEqual(['']);
         expect(await again()).toMatchObject({ state: 'Claimed', reason: '', claim });
-        expect((await client.configString(ADDRESS, 'READ')).text).toBe(ours);
+        expect((await client.configString(ADDRESS, 'READ')).texts).toEqual(ours);
         await lab.stopTarget();
         await lab.startTarget();
         await client.configString(ADDRESS, 'SET', 'stranger');
@@ -30,7 +30,7 @@ describeIf(NODE_REQUIREMENTS, 'Debian’s target, restarted while nobody uses it
         expect(record).toMatchObject({ state: 'Claimed', claim });
         expect(record.reason).toMatch(/^the target is claimed by .*stranger/);
         expect(record.task).toBeUndefined();
-        expect((await client.configString(ADDRESS, 'READ')).text).toBe('stranger');
+        expect((await client.configString(ADDRESS, 'READ')).texts).toEqual(['stranger']);
       } finally {
         client.close();
       }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
+import { fenceTask } from '../../src/controller/tasks.ts';
 import { InitiatorClient } from '../../src/node/initiator-client.ts';
 import { eventually } from '../support/faults-process.ts';
 import { withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
@@ -26,9 +27,9 @@ interface Ownership {
 async function ownership({ initiators }: NodeLaboratory): Promise<Ownership> {
   const client = new InitiatorClient(initiators[1].socketPath);
   try {
-    const { text } = await client.configString(ADDRESS, 'READ');
-    const { macs } = await client.reserved(ADDRESS);
-    return { configString: text, macs };
+    const { texts } = await client.configString(ADDRESS, 'READ');
+    const { lists } = await client.reserved(ADDRESS);
+    return { configString: texts[0], macs: lists[0] };
   } finally {
     client.close();
   }
@@ -93,6 +94,42 @@ describeIf(NODE_REQUIREMENTS, 'a target that forgets whose it is', () => {
         });
         await lab.initiator.must('interfaces', 'set', 'san1');
         volume.write('over the other one');
+        await volume.unpublish();
+        await volume.unstage();
+      });
+    },
+    TEST_MS,
+  );
+
+  testIf(
+    [],
+    'has two MACs that know nothing of each other, and is claimed, reserved and fenced at both',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const also = await lab.serveAlso('tgt1');
+        const [first] = [await lab.startNode(), await lab.startNode({ nodeId: 'node-2' })];
+        const volume = new NodeVolume(lab, first, await lab.volume(ADDRESS), 'ext4');
+        await volume.stage();
+        await volume.publish();
+        volume.write('durable');
+        const onlooker = new InitiatorClient(lab.initiators[1].socketPath);
+        try {
+          const { texts } = await onlooker.configString(ADDRESS, 'READ');
+          expect(texts).toEqual([expect.stringMatching(/^aoe-csi\/1;node-test;/), texts[0]]);
+          const { lists: before } = await onlooker.reserved(ADDRESS);
+          expect(before).toEqual([[expect.any(String)], before[0]]);
+          await lab.publish(ADDRESS, 2, WRITER, 'node-2');
+          expect((await lab.task(ADDRESS, 'fence', fenceTask('node-1', 1, 'node-2').id, 'node-2')).task?.state).toBe('done');
+          const { lists: after } = await onlooker.reserved(ADDRESS);
+          expect(after).toEqual([[expect.any(String)], after[0]]);
+          expect(after).not.toEqual(before);
+          // Whoever it still answers may write there: nobody can say that a node is fenced off then.
+          await also.end('SIGKILL');
+          const { task } = await lab.task(ADDRESS, 'fence', fenceTask('node-9', 2, 'node-2').id, 'node-2');
+          expect(task).toMatchObject({ state: 'failed', message: expect.stringMatching(/cannot be sure .* 1 more MAC/) });
+        } finally {
+          onlooker.close();
+        }
         await volume.unpublish();
         await volume.unstage();
       });

@@ -13,6 +13,7 @@ import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
 import { eventually, type TestProcess } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
 import { NodeProcess } from './node-process.ts';
+import type { NetworkNamespace } from './system-namespace.ts';
 import { startTarget } from './target-process.ts';
 
 export const CLUSTER_ID = 'node-test';
@@ -76,7 +77,7 @@ export interface NodeStartOptions {
 interface LaboratoryMeans {
   /** Starts the initiator of a machine. */
   readonly start: (machine: number) => InitiatorProcess;
-  readonly plug: (name: string) => void;
+  readonly plug: (name: string, host: NetworkNamespace) => void;
 }
 
 export class NodeLaboratory {
@@ -114,7 +115,14 @@ export class NodeLaboratory {
 
   /** Gives the first of two machines one more interface on the storage network; its initiator does not use it yet. */
   plug(name: string): void {
-    this.#means.plug(name);
+    this.#means.plug(name, this.lab.initiator);
+  }
+
+  /** Serves the disk at one more MAC, by a process that knows nothing of the first; with two machines only. */
+  async serveAlso(name: string): Promise<TestProcess> {
+    this.#means.plug(name, this.lab.target);
+    const [address] = Object.keys(this.#options.disks);
+    return this.lab.vblade(address, this.diskFile(address), { interface: name });
   }
 
   /** Kills the initiator of the first machine and starts the next one; returns when that serves. */
@@ -275,9 +283,10 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
     const initiators = hosts.map((_, index) => start(index));
     for (const initiator of initiators) await initiator.ready();
     const store = await (options.store?.open() ?? DirectoryStore.open(join(lab.folder, 'store')));
-    const plug = (name: string): void => {
+    let ports = ends.length;
+    const plug = (name: string, host: NetworkNamespace): void => {
       if (network === undefined) throw new Error('one machine has a wire to its target, and no switch');
-      lab.plug(network, ends.length + 1, MTU, { host: lab.initiator, name });
+      lab.plug(network, ++ports, MTU, { host, name });
     };
     const given = new NodeLaboratory(lab, initiators, store, options, { start, plug });
     try {

@@ -43,8 +43,8 @@ function initiator(reserved: () => Promise<void>): InitiatorClient {
   const stand: Partial<Record<keyof InitiatorClient, unknown>> = {
     target: async () => Promise.resolve({ name: 'e1.0', serial, model, sectors: sizeBytes / 512 }),
     interfaces: async () => Promise.resolve([{ name: 'eth1', state: 'up', mac: MAC }]),
-    configString: async () => Promise.resolve({ error: 0, text: formatConfigString(CLUSTER, claim) }),
-    reserved: async () => Promise.resolve({ error: 0, macs }),
+    configString: async () => Promise.resolve({ error: 0, texts: [formatConfigString(CLUSTER, claim)], silent: 0 }),
+    reserved: async () => Promise.resolve({ error: 0, lists: [macs], silent: 0 }),
     attachment: async () => Promise.resolve(undefined),
     reserve: async (_address: string, mode: string) => {
       asked.push(mode);
@@ -52,7 +52,7 @@ function initiator(reserved: () => Promise<void>): InitiatorClient {
         macs = [MAC];
         await reserved();
       }
-      return { error: 0, macs };
+      return { error: 0, lists: [macs], silent: 0 };
     },
     attach: async () => {
       asked.push('attach');

@@ -26,11 +26,11 @@ beforeEach(() => {
   const initiator: Pick<InitiatorClient, 'interfaces' | 'targets' | 'configString' | 'reserved'> = {
     interfaces: async () => Promise.resolve([]),
     targets: async () => Promise.resolve([{ ...TARGET, paths: [{ interface: 'eth1' }] }] as never),
-    configString: async () => Promise.resolve({ text: '' } as never),
+    configString: async () => Promise.resolve({ texts: [''] } as never),
     reserved: async () => {
       questions++;
       if (isBusy) throw new VolumeError('unavailable', 'no answer');
-      return Promise.resolve({ error: 0, macs: [] } as never);
+      return Promise.resolve({ error: 0, lists: [[]], silent: 0 } as never);
     },
   };
   sights = new Sights(initiator as InitiatorClient);

@@ -31,7 +31,7 @@ function initiator(): InitiatorClient {
   const stand: Partial<Record<keyof InitiatorClient, unknown>> = {
     target: async () => Promise.resolve({ name: 'e1.0', serial, model, sectors: sizeBytes / 512 }),
     interfaces: async () => Promise.resolve([{ name: 'eth1', state: 'up', mac: '02:00:00:00:00:01' }]),
-    configString: async () => Promise.resolve({ error: 0, text: formatConfigString(CLUSTER, CLAIM.claim) }),
+    configString: async () => Promise.resolve({ error: 0, texts: [formatConfigString(CLUSTER, CLAIM.claim)], silent: 0 }),
     detach: async () => Promise.resolve(),
     attach: async (_address: string, settings: AttachSettings) => {
       attached = settings;

@@ -3,7 +3,7 @@ import { formatConfigString, ownershipOf, staticClaimOf } from '../../volumes/cl
 import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import type { DiskIdentity } from '../../volumes/records.ts';
 import type { TargetReport } from '../../initiator/messages.ts';
-import type { InitiatorClient } from '../initiator-client.ts';
+import type { InitiatorClient, ReserveAnswer } from '../initiator-client.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -61,18 +61,18 @@ export async function requireClaim(
   clusterId: string,
   claim: string | undefined,
 ): Promise<void> {
-  const { text } = await initiator.configString(address, 'READ');
-  const owner = ownershipOf(text, clusterId);
+  const { texts } = await initiator.configString(address, 'READ');
+  const wanted = formatConfigString(clusterId, claim ?? staticClaimOf(clusterId, address));
+  const stranger = strangerIn(texts, wanted);
   if (claim === undefined) {
-    if (owner.kind === 'empty' || (owner.kind === 'ours' && owner.claim === staticClaimOf(clusterId, address))) return;
-    const who = owner.kind === 'ours' ? `a volume of this cluster (claim ${owner.claim})` : owner.owner;
+    if (stranger === undefined) return;
     throw new VolumeError(
       'failed-precondition',
-      `cannot use ${address} as a static volume: it is claimed by ${who}; use that volume, or free the target`,
+      `cannot use ${address} as a static volume: it is claimed by ${ownerName(stranger, clusterId)}; use that volume, or free the target`,
     );
   }
-  if (owner.kind === 'ours' && owner.claim === claim) return;
-  const other = owner.kind === 'empty' ? await setClaim(initiator, address, clusterId, claim) : ownerName(text, clusterId);
+  if (texts.every((text) => text === wanted)) return;
+  const other = stranger === undefined ? await setClaim(initiator, address, clusterId, claim) : ownerName(stranger, clusterId);
   if (other === undefined) return;
   throw new VolumeError(
     'failed-precondition',
@@ -93,9 +93,10 @@ export async function setClaim(
 ): Promise<string | undefined> {
   const wanted = formatConfigString(clusterId, claim);
   const { error } = await initiator.configString(address, 'SET', wanted);
-  const { text } = await initiator.configString(address, 'READ');
-  if (text === wanted) return undefined;
-  if (text !== '') return ownerName(text, clusterId);
+  const { texts } = await initiator.configString(address, 'READ');
+  const stranger = strangerIn(texts, wanted);
+  if (stranger !== undefined) return ownerName(stranger, clusterId);
+  if (texts.every((text) => text === wanted)) return undefined;
   const what = error === 0 ? 'it was set, but reads back as empty' : `the target refused with error ${error}`;
   throw new VolumeError('unavailable', `cannot claim ${address}: ${what}; does the target keep config strings?`);
 }
@@ -105,19 +106,26 @@ export async function setClaim(
  * @throws VolumeError `failed-precondition` when it is not ours; `unavailable` when it can't be made sure
  */
 export async function clearClaim(initiator: InitiatorClient, address: string, clusterId: string, claim: string): Promise<void> {
-  const { text } = await initiator.configString(address, 'READ');
-  if (text === '') return;
-  if (text !== formatConfigString(clusterId, claim)) {
+  const { texts } = await initiator.configString(address, 'READ');
+  if (texts.every((text) => text === '')) return;
+  const stranger = strangerIn(texts, formatConfigString(clusterId, claim));
+  if (stranger !== undefined) {
     throw new VolumeError(
       'failed-precondition',
-      `cannot give ${address} back: it is claimed by ${ownerName(text, clusterId)}; a person has to decide whose it is`,
+      `cannot give ${address} back: it is claimed by ${ownerName(stranger, clusterId)}; a person has to decide whose it is`,
     );
   }
   // AoE has no "clear if equal"; nobody but us writes over a string of ours.
   await initiator.configString(address, 'FORCE_SET', '');
   const after = await initiator.configString(address, 'READ');
-  if (after.text !== '')
-    throw new VolumeError('unavailable', `cannot give ${address} back: its config string is still '${after.text}'`);
+  const left = after.texts.find((text) => text !== '');
+  if (left !== undefined)
+    throw new VolumeError('unavailable', `cannot give ${address} back: its config string is still '${left}'`);
+}
+
+/** What stands at one of a target's MACs that is neither nothing nor this. */
+function strangerIn(texts: readonly string[], wanted: string): string | undefined {
+  return texts.find((text) => text !== '' && text !== wanted);
 }
 
 function ownerName(text: string, clusterId: string): string {
@@ -138,17 +146,19 @@ export async function ownMacs(initiator: InitiatorClient): Promise<readonly stri
 
 /**
  * Makes the target refuse the I/O of all nodes but this one, and reads that back, before the first write.
+ * @returns what it said then; MACs of it that are silent may not know
  * @throws VolumeError `unavailable` when it can't be made sure
  */
-export async function reserveForUs(initiator: InitiatorClient, address: string): Promise<void> {
+export async function reserveForUs(initiator: InitiatorClient, address: string): Promise<ReserveAnswer> {
   const set = await initiator.reserve(address, 'FORCE_SET', 'own');
   if (set.error !== 0) {
     throw new VolumeError('unavailable', `cannot reserve ${address}: the target refused with error ${set.error}; call again`);
   }
-  const { macs } = await initiator.reserved(address);
+  const answer = await initiator.reserved(address);
   const own = await ownMacs(initiator);
-  if (macs.length > 0 && macs.every((mac) => own.includes(mac))) return;
-  const who = macs.length === 0 ? 'nobody' : macs.join(', ');
+  const wrong = answer.lists.find((macs) => macs.length === 0 || !macs.every((mac) => own.includes(mac)));
+  if (wrong === undefined) return answer;
+  const who = wrong.length === 0 ? 'nobody' : wrong.join(', ');
   throw new VolumeError('unavailable', `cannot reserve ${address}: it was set, but is now reserved for ${who}; call again`);
 }
 
@@ -158,7 +168,7 @@ export async function reserveForUs(initiator: InitiatorClient, address: string):
  */
 export async function isReserved(initiator: InitiatorClient, address: string): Promise<boolean> {
   try {
-    return (await initiator.reserved(address, RESERVED_MS)).macs.length > 0;
+    return (await initiator.reserved(address, RESERVED_MS)).lists.some((macs) => macs.length > 0);
   } catch (error) {
     if (!isVolumeError(error)) throw error;
     return false;
@@ -181,13 +191,13 @@ export async function reserveIfOurs(initiator: InitiatorClient, address: string)
  */
 export async function letReadersIn(initiator: InitiatorClient, address: string, readers: readonly string[]): Promise<void> {
   const wanted = [...new Set([...readers, ...(await ownMacs(initiator))])];
-  const isOpen = ({ macs }: { readonly macs: readonly string[] }): boolean =>
-    macs.length === 0 || wanted.every((mac) => macs.includes(mac));
-  if (isOpen(await initiator.reserved(address))) return;
+  const closed = async (): Promise<readonly string[] | undefined> =>
+    (await initiator.reserved(address)).lists.find((macs) => macs.length > 0 && !wanted.every((mac) => macs.includes(mac)));
+  if ((await closed()) === undefined) return;
   await initiator.reserve(address, 'FORCE_SET', wanted);
-  const after = await initiator.reserved(address);
-  if (isOpen(after)) return;
-  throw new VolumeError('unavailable', `cannot read ${address}: it is reserved for ${after.macs.join(', ')}; call again`);
+  const still = await closed();
+  if (still === undefined) return;
+  throw new VolumeError('unavailable', `cannot read ${address}: it is reserved for ${still.join(', ')}; call again`);
 }
 
 /**

@@ -22,9 +22,16 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
   }
   await requireClaim(parts.initiator, address, parts.clusterId, claim?.claim);
   const lost = (await parts.store.nodes.get(fenced))?.value.macs ?? [];
-  const { macs } = await parts.initiator.reserved(address);
-  const isOut = macs.length > 0 && lost.length > 0 && !macs.some((mac) => lost.includes(mac));
-  if (!isOut) await reserveForUs(parts.initiator, address);
+  const { lists, silent } = await parts.initiator.reserved(address);
+  const isOut = lost.length > 0 && lists.every((macs) => macs.length > 0 && !macs.some((mac) => lost.includes(mac)));
+  const unsure = isOut ? silent : (await reserveForUs(parts.initiator, address)).silent;
+  if (unsure > 0) {
+    throw new VolumeError(
+      'unavailable',
+      `cannot be sure that node ${fenced} is fenced off ${address}: it has ${unsure} more MAC(s) that do not answer, and may answer that ` +
+        'node; bring them back, or wait until they are gone for minutes',
+    );
+  }
   crashPoint('fence-set');
   const isDone = await changeTask(parts, handed, (record) => ({
     ...record,

@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import { RESERVE_READ } from '../../src/aoe/constants.ts';
+import type { MacAnswers } from '../../src/aoe/every-mac.ts';
+import { Laboratory } from '../simulation/laboratory.ts';
+import { modelMac } from '../simulation/model-target.ts';
+
+const DISK = { serial: 'one disk' };
+const US = 1_000_000;
+const OURS = [modelMac(3, 1)];
+const OTHERS = [modelMac(3, 2)];
+
+/** One address at which two machines answer, each with a disk of its own making; nobody uses it. */
+function twins(second: { readonly serial: string }) {
+  const lab = new Laboratory();
+  lab.addSegment();
+  lab.addInterface();
+  const targets = [lab.addTarget({}, DISK), lab.addTarget({}, second)];
+  for (const target of targets) target.troubles = { ...target.troubles };
+  lab.run(5 * US);
+  return { lab, targets };
+}
+
+function reservations(lab: Laboratory): MacAnswers | undefined {
+  const target = lab.engine.find(10, 3);
+  if (target === undefined) throw new Error('nothing has been found');
+  const question = { kind: 'reserve', command: RESERVE_READ, macs: [] } as const;
+  const asked = { isOver: false, answers: undefined as MacAnswers | undefined };
+  const { nowUs } = lab;
+  lab.initiator.awake = true;
+  const refusal = lab.engine.command(target, question, nowUs + 10 * US, nowUs, (answers) => {
+    asked.answers = answers;
+    asked.isOver = true;
+  });
+  expect(refusal).toBeUndefined();
+  lab.runUntil(() => asked.isOver, 11 * US);
+  return asked.answers;
+}
+
+function lists(answers: MacAnswers | undefined): readonly (readonly number[])[] | undefined {
+  return answers?.answers.map(({ macs }) => macs).toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
+}
+
+describe('questions about ownership', () => {
+  test('go to all MACs that serve a disk, and each says what it knows', () => {
+    const { lab, targets } = twins(DISK);
+    targets[0].troubles.reservedFor = OURS;
+    targets[1].troubles.reservedFor = OTHERS;
+    const answers = reservations(lab);
+    expect([lists(answers), answers?.silent]).toEqual([[OURS, OTHERS], 0]);
+  });
+
+  test('leave a MAC alone that has another disk, until it is the only one', () => {
+    const { lab, targets } = twins({ serial: 'another disk' });
+    targets[0].troubles.reservedFor = OURS;
+    targets[1].troubles.reservedFor = OTHERS;
+    const first = lab.engine.find(10, 3)?.identity?.serial;
+    const isFirst = first === DISK.serial;
+    expect(lists(reservations(lab))).toEqual([isFirst ? OURS : OTHERS]);
+    targets[isFirst ? 0 : 1].crash(false);
+    lab.run(300 * US);
+    expect(lists(reservations(lab))).toEqual([isFirst ? OTHERS : OURS]);
+    expect(lab.engine.find(10, 3)?.identity?.serial).not.toBe(first);
+  });
+
+  test('count a MAC that does not answer, as long as it was there a moment ago', () => {
+    const { lab, targets } = twins(DISK);
+    targets[1].crash(false);
+    expect(reservations(lab)).toMatchObject({ answers: [{ macs: [] }], silent: 1 });
+    lab.run(300 * US);
+    expect(reservations(lab)).toMatchObject({ answers: [{ macs: [] }], silent: 0 });
+    targets[0].crash(false);
+    expect(reservations(lab)).toBeUndefined();
+  });
+});
