@@ -18,6 +18,8 @@ for module in virtio_blk ext4 virtio_net bridge veth; do
 done
 mount -t ext4 /dev/vda /data || echo 'aoe-csi guest: cannot mount the disk' >/dev/console
 mkdir -p /data/lib/kubelet "$exchange/log"
+# What CNI keeps of networks is empty after a power cut, and no pod of before could be taken away then: "unexpected end of JSON input".
+rm -rf /data/lib/cni
 mount --bind /data/lib /var/lib
 mount --bind "$exchange/log" /var/log
 mount --make-rshared /
