@@ -33,6 +33,8 @@ import { announce, repositoryRoot } from './run/common.js';
 
 const APP = join(repositoryRoot, 'dist/app');
 const DOCKERFILE = join(repositoryRoot, 'Dockerfile');
+/** What the Dockerfile takes from its context, when the program is built already. */
+const COLLECT = 'deploy/image/collect.sh';
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'aoe-csi/images');
 const SUITE = 'bookworm';
 /** What the Dockerfile is built on, when nobody names something else. */
@@ -41,7 +43,7 @@ const BASE = 'localhost/aoe-csi-base:build';
 const EXCLUDED = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
 /** Changed when what is done here changes the images. */
 const RECIPE = 2;
-/** An archive is a third of a gigabyte, and each change of the sources makes another one. */
+/** An archive is a fifth of a gigabyte, and each change of the sources makes another one. */
 const KEPT_MS = 3 * 24 * 60 * 60 * 1000;
 
 /** As root of a container without privileges; the time of all files is that of the source. */
@@ -65,12 +67,13 @@ if (architecture === undefined) throw new Error(`--arch: there are ${Object.keys
 const isForeign = arch !== process.arch;
 if (isForeign) requireEmulator();
 const { version } = JSON.parse(readFileSync(join(APP, 'package.json'), 'utf8'));
-const packages = [...defaultPackages(), ...(values.fuse ? ['libnbd-bin'] : [])];
+const packages = defaultPackages();
+const MORE_PROGRAMS = values.fuse ? 'nbdfuse' : '';
 const reference = `localhost/aoe-csi:${version}`;
 mkdirSync(CACHE, { recursive: true });
 const archive = join(
   CACHE,
-  `aoe-csi-${keyOf(values.base ?? baseKey(), arch, packages.join(' '), readFileSync(DOCKERFILE), ...contentsOf(APP))}.tar`,
+  `aoe-csi-${keyOf(values.base ?? baseKey(), arch, MORE_PROGRAMS, ...recipes(), ...contentsOf(APP))}.tar`,
 );
 if (!existsSync(archive)) announce(`building ${reference}`, build);
 utimesSync(archive, new Date(), new Date());
@@ -82,6 +85,10 @@ function defaultPackages() {
   const found = /^ARG PACKAGES="(.*)"$/m.exec(readFileSync(DOCKERFILE, 'utf8'));
   if (found === null) throw new Error('the Dockerfile has no line `ARG PACKAGES="…"`');
   return found[1].split(' ');
+}
+
+function recipes() {
+  return [DOCKERFILE, join(repositoryRoot, COLLECT)].map((path) => readFileSync(path));
 }
 
 function removeUnused() {
@@ -97,8 +104,9 @@ function build() {
     const base = values.base ?? provideBase(scratch);
     mkdirSync(join(scratch, 'app'));
     cpSync(APP, join(scratch, 'app/app'), { recursive: true });
+    cpSync(join(repositoryRoot, COLLECT), join(scratch, 'app', COLLECT));
     if (isForeign) replaceNative(scratch);
-    const given = { BASE: base, PACKAGES: packages.join(' '), VERSION: version, REVISION: revision() };
+    const given = { BASE: base, MORE_PROGRAMS, VERSION: version, REVISION: revision() };
     const words = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
     const context = join(scratch, 'app');
     words.push('--build-context', `bundle=${context}`, '--file', DOCKERFILE, '--tag', reference);

@@ -16,7 +16,7 @@ describeIf([...IMAGE_BUILDER, ...EMULATION], 'the image for arm64', () => {
 
   beforeAll(() => {
     end = emulateArm64();
-    container = new ImageContainer(buildImage('--arch', 'arm64').archive);
+    container = new ImageContainer(buildImage(['--fuse', '--arch', 'arm64']).archive);
   }, IMAGE_BUILD_MS);
   afterAll(() => {
     container?.remove();

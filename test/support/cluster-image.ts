@@ -17,11 +17,11 @@ export interface Image {
 
 /**
  * The driver's image with the sources as they are built, and what the attach backend `fuse` needs: nodes here have no nbd module.
- * @param words more of tools/image.js
+ * @param words of tools/image.js
  */
-export function buildImage(...words: readonly string[]): Image {
+export function buildImage(words: readonly string[] = ['--fuse']): Image {
   execFileSync(process.execPath, [pathOf('tools/bundle.js')], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const answer = execFileSync(process.execPath, [pathOf('tools/image.js'), '--fuse', ...words], {
+  const answer = execFileSync(process.execPath, [pathOf('tools/image.js'), ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return JSON.parse(answer.toString()) as Image;
