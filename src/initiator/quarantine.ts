@@ -38,6 +38,7 @@ export class Quarantine {
     const restMs = Math.ceil(this.#endMs - performance.now());
     if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => undefined);
     signal.throwIfAborted();
-    writeFileSync(this.#mark, '', { mode: 0o600 });
+    // A full disk must not keep a device from being served again that has been before.
+    if (!existsSync(this.#mark)) writeFileSync(this.#mark, '', { mode: 0o600 });
   }
 }

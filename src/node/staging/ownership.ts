@@ -30,7 +30,7 @@ export async function requireIdentity(initiator: InitiatorClient, address: strin
   throw new VolumeError(
     'failed-precondition',
     `cannot use ${address}: another disk is there. The volume is on ${describe(expected)}; found ${describe({ serial, model, sizeBytes })}. ` +
-      'Bring the right disk back to this address',
+      `Bring the right disk back to this address; if it was replaced on purpose, say so: aoe-csi accept ${address}`,
   );
 }
 
