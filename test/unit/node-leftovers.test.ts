@@ -53,7 +53,8 @@ async function left(address: string, phase: StagedVolume['phase']): Promise<stri
 
 /** A look when nobody has called for so long. */
 async function lookAfter(quietMs: number): Promise<void> {
-  let steadyMs = performance.now();
+  // Whole numbers: the difference is what was added, to the last bit.
+  let steadyMs = Math.ceil(performance.now());
   const leftovers = new Leftovers({ state }, service, silent, () => steadyMs);
   steadyMs += quietMs;
   await leftovers.look();
