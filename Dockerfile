@@ -11,7 +11,7 @@
 
 ARG BASE=docker.io/library/node:24-bookworm-slim
 ARG PACKAGES="e2fsprogs xfsprogs btrfs-progs kmod mount util-linux libnbd-bin"
-ARG PROGRAMS="node mkfs.ext4 e2fsck resize2fs dumpe2fs mkfs.xfs xfs_growfs xfs_repair mkfs.btrfs btrfs blkid blockdev blkdiscard \
+ARG PROGRAMS="node mkfs.ext4 e2fsck resize2fs dumpe2fs mkfs.xfs xfs_growfs xfs_repair mkfs.btrfs btrfs blkid wipefs blockdev blkdiscard \
   losetup mount umount modprobe setpriv unshare dd stat sync test \
   sh env cat ls grep head tail wc du df date id uname sleep ln mkdir rm lsblk findmnt"
 ARG MORE_PROGRAMS=""

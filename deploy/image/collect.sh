@@ -27,7 +27,7 @@ find_program() {
   return 1
 }
 
-mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/root"
+mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/root" "$root/mnt"
 mkdir -p -m 1777 "$root/tmp" "$root/var/tmp"
 ln -s ../run "$root/var/run"
 # As in the system: what is in /bin and /lib may be looked for in /usr, and the other way round.
@@ -50,9 +50,9 @@ for file in /etc/passwd /etc/group /etc/nsswitch.conf /etc/mke2fs.conf /etc/debi
 done
 ln -s ../usr/lib/os-release "$root/etc/os-release"
 
-# Packages name files by where they were before /bin and /lib became links.
+# Packages name files by where they are, or by where they were before /bin and /lib became links.
 mkdir -p "$root/var/lib/dpkg"
-for package in $(sed 'p; s,^/usr,,' "$taken" | xargs dpkg-query --search 2>/dev/null | sed '/^diversion by/d; s/: .*//; s/, /\n/g' | sort -u); do
+for package in $(sed -n 'p; s,^/usr/,/,p; t; s,^/,/usr/,p' "$taken" | xargs dpkg-query --search 2>/dev/null | sed '/^diversion by/d; s/: .*//; s/, /\n/g' | sort -u); do
   dpkg-query --status "$package"
   echo
 done >"$root/var/lib/dpkg/status"

@@ -1,7 +1,7 @@
 import { formatMac } from './address.ts';
 import type { Core } from './core.ts';
 import type { Identity } from './identify.ts';
-import { describeIdentity, identityMismatch } from './identity.ts';
+import { describeIdentity, identityMismatch, isSameDisk } from './identity.ts';
 import { MAC_GONE_US } from './limits.ts';
 import { DOUBT_SILENT, STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Target } from './target.ts';
@@ -99,7 +99,7 @@ export function learn(path: Path, identity: Identity, nowUs: number): void {
 }
 
 function isBesideAnother({ target, mac }: Path, identity: Identity, nowUs: number): boolean {
-  if (target.identity === undefined || identityMismatch(target.identity, identity) === undefined) return false;
+  if (target.identity === undefined || isSameDisk(target.identity, identity)) return false;
   return target.paths.some((path) => path.mac !== mac && path.found !== undefined && nowUs - path.seenUs <= MAC_GONE_US);
 }
 

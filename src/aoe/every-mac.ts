@@ -1,5 +1,5 @@
 import type { Mac } from './address.ts';
-import { identityMismatch } from './identity.ts';
+import { isSameDisk } from './identity.ts';
 import { MAC_GONE_US } from './limits.ts';
 import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { CommandAnswer, TargetCommand, TargetCommands } from './target-commands.ts';
@@ -63,9 +63,10 @@ function heardUs({ seenUs, lastAnswerUs }: Path): number {
 }
 
 function servesItsDisk(path: Path, nowUs: number): boolean {
-  const { target, port, standing, found } = path;
-  if (!port.up || port.blocked || standing === STANDING_CONFLICT) return false;
+  const { target, standing, found } = path;
+  // One that can't be reached now is silent.
+  if (standing === STANDING_CONFLICT) return false;
   if (path.mac === target.owner || standing === STANDING_PROVEN) return true;
   if (nowUs - heardUs(path) > MAC_GONE_US) return false;
-  return found !== undefined && target.identity !== undefined && identityMismatch(target.identity, found) === undefined;
+  return found !== undefined && target.identity !== undefined && isSameDisk(target.identity, found);
 }

@@ -15,6 +15,11 @@ export function identityMismatch(expected: Identity, found: Identity): string | 
   return undefined;
 }
 
+/** Whether two answers are of one disk, which may have grown or shrunk between them. */
+export function isSameDisk(one: Identity, other: Identity): boolean {
+  return one.serial === other.serial && one.model === other.model;
+}
+
 export function describeIdentity(identity: Identity): string {
   return `serial "${identity.serial}", model "${identity.model}", ${String(identity.sectors)} sectors`;
 }

@@ -8,7 +8,7 @@ import { followEvents } from './initiator-events.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Reporter } from './reporter.ts';
 import { findVolume, publicationFor } from './staging/known-volume.ts';
-import { ownMacs, releaseReservation, requireClaim, reserveIfOurs } from './staging/ownership.ts';
+import { ownMacs, releaseReservation, requireClaim, reserveForUs, reserveIfOurs } from './staging/ownership.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
 
 /** A target that has started again says so. Should that be lost on the way, it is found out by then. */
@@ -126,13 +126,14 @@ export class OwnershipKeeper {
     return isReserved && (await this.#lacksOurs(address));
   }
 
-  /** Whether nobody has reserved it, or this node has, for fewer interfaces than it has now. */
+  /** Whether nobody has reserved it, or this node has, for fewer interfaces than it has now, or not at each of the target's MACs. */
   async #lacksOurs(address: string): Promise<boolean> {
     const { initiator } = this.#parts;
     const { lists } = await initiator.reserved(address);
     const own = await ownMacs(initiator);
-    const isOurs = lists.every((macs) => macs.length === 0 || own.some((mac) => macs.includes(mac)));
-    return isOurs && !lists.every((macs) => own.every((mac) => macs.includes(mac)));
+    const isFree = lists.every((macs) => macs.length === 0);
+    const isOurs = lists.some((macs) => own.some((mac) => macs.includes(mac)));
+    return (isFree || isOurs) && !lists.every((macs) => own.every((mac) => macs.includes(mac)));
   }
 
   /** The caller holds the target's lock. @throws VolumeError, also when it is not this node that has the volume now */
@@ -143,13 +144,28 @@ export class OwnershipKeeper {
     const claim = await this.#claimOf(staged);
     const { texts } = await initiator.configString(address, 'READ');
     if (claim !== undefined) await requireClaim(initiator, address, clusterId, claim);
-    const isReservedAgain = staged.isReserved && (await this.#lacksOurs(address)) && (await reserveIfOurs(initiator, address));
+    const isReservedAgain = staged.isReserved && (await this.#lacksOurs(address)) && (await this.#reserveAgain(address));
     if (isReservedAgain) await this.#requireStillOurs(staged);
     if (!isReservedAgain && (claim === undefined || !texts.includes(''))) return;
     await reporter.refresh(address);
     this.#logger.info(`${address} did not know all of whose it is, ${volumeId}'s on this node, and has been told again`, {
       target: address,
     });
+  }
+
+  /**
+   * A MAC that was silent when the volume was staged still names the node before, which may write there. The caller knows by the record
+   * that the volume is this node's.
+   */
+  async #reserveAgain(address: string): Promise<boolean> {
+    const { initiator } = this.#parts;
+    if (await reserveIfOurs(initiator, address)) return true;
+    const { lists } = await initiator.reserved(address);
+    const own = await ownMacs(initiator);
+    // Taken from this node everywhere: by whoever has the volume since.
+    if (!lists.some((macs) => own.some((mac) => macs.includes(mac)))) return false;
+    await reserveForUs(initiator, address);
+    return true;
   }
 
   /** @returns undefined for a static volume that has none. @throws VolumeError when this node has not got the volume any more */

@@ -6,8 +6,31 @@ import { pathOf } from '../support/repository.ts';
 import { describeIf } from '../support/requires.ts';
 
 const MIB = 2 ** 20;
-const PROGRAMS = ['mkfs.ext4', 'e2fsck', 'resize2fs', 'mkfs.xfs', 'xfs_growfs', 'mkfs.btrfs', 'btrfs', 'blkid', 'losetup'];
-const MORE_PROGRAMS = ['mount', 'umount', 'modprobe', 'setpriv', 'unshare', 'dd', 'stat', 'sync', 'blkdiscard', 'nbdfuse'];
+const PROGRAMS = [
+  'mkfs.ext4',
+  'e2fsck',
+  'resize2fs',
+  'mkfs.xfs',
+  'xfs_growfs',
+  'mkfs.btrfs',
+  'btrfs',
+  'blkid',
+  'wipefs',
+  'losetup',
+];
+const MORE_PROGRAMS = [
+  'mount',
+  'umount',
+  'modprobe',
+  'setpriv',
+  'unshare',
+  'dd',
+  'stat',
+  'sync',
+  'blockdev',
+  'blkdiscard',
+  'nbdfuse',
+];
 /** Unpacked, without what only the attach backend `fuse` needs. */
 const MIB_MAX = 160;
 
@@ -60,7 +83,17 @@ describeIf(IMAGE_BUILDER, 'the image', () => {
     const status = container.run('cat', '/var/lib/dpkg/status');
     const packages = [...status.matchAll(/^Package: (.*)$/gm)].map(([, name]) => name);
     expect(packages).toEqual(
-      expect.arrayContaining(['libc6', 'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'kmod', 'mount', 'util-linux']),
+      expect.arrayContaining([
+        'libc6',
+        'libssl3',
+        'libblkid1',
+        'e2fsprogs',
+        'xfsprogs',
+        'btrfs-progs',
+        'kmod',
+        'mount',
+        'util-linux',
+      ]),
     );
     expect(packages).not.toContain('apt');
   });

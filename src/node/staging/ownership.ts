@@ -121,6 +121,8 @@ export async function clearClaim(initiator: InitiatorClient, address: string, cl
   const left = after.texts.find((text) => text !== '');
   if (left !== undefined)
     throw new VolumeError('unavailable', `cannot give ${address} back: its config string is still '${left}'`);
+  // Whoever is silent has our claim still, and would be a stray when it is back.
+  if (after.silent > 0) throw new VolumeError('unavailable', `cannot give ${address} back: some of its MACs do not answer`);
 }
 
 /** What stands at one of a target's MACs that is neither nothing nor this. */
