@@ -98,6 +98,11 @@ export function learn(path: Path, identity: Identity, nowUs: number): void {
   target.identity = path.found ?? target.identity;
 }
 
+/** The target's MAC of this path may have another disk now: what was found there, on whatever interface, counts no more. */
+export function forget({ target, mac }: Path): void {
+  for (const path of target.paths) if (path.mac === mac) path.found = undefined;
+}
+
 function isBesideAnother({ target, mac }: Path, identity: Identity, nowUs: number): boolean {
   if (target.identity === undefined || isSameDisk(target.identity, identity)) return false;
   return target.paths.some((path) => path.mac !== mac && path.found !== undefined && nowUs - path.seenUs <= MAC_GONE_US);

@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { Admission, ADMITTED, learn, MISMATCH, ownerWorks } from './admission.ts';
+import { Admission, ADMITTED, forget, learn, MISMATCH, ownerWorks } from './admission.ts';
 import { ATA_STATUS_FAILURE, AOE_ERROR_BAD_ARGUMENT, AOE_ERROR_RESERVED, SECTOR_BYTES } from './constants.ts';
 import { EXCHANGE_IDENTIFY, EXCHANGE_READ } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
@@ -95,15 +95,15 @@ export class PathHealth implements PathWatcher {
   announced(path: Path, nowUs: number): void {
     const { target } = path;
     if (target.owner !== undefined && target.owner !== path.mac && ownerWorks(target)) {
-      // Another MAC than the one in use: no reason to stop, but to look who it is.
+      // Another MAC than the one in use: no reason to stop, but to look who it is now.
+      forget(path);
       this.sighted(path, nowUs);
       return;
     }
     if (target.owner === path.mac) startedAnew(target, this.#core.events);
     if (nowUs - path.announcedUs >= VERIFY_SPACING_US) tellAnnounced(target, this.#core.events);
     // However soon after the last one: in between another disk may have come. And on whatever interface it was heard.
-    for (const other of target.paths) {
-      if (other.mac !== path.mac) continue;
+    for (const other of target.paths.filter(({ mac }) => mac === path.mac)) {
       other.announcedUs = nowUs;
       this.#doubtAll(other, nowUs);
     }
@@ -123,7 +123,7 @@ export class PathHealth implements PathWatcher {
     const busy = !path.identify.idle || path.standing === STANDING_IDENTIFIED;
     if (path.standing === STANDING_PROVEN || busy) return;
     // Asked again by itself, or known for a stranger that is of no use while the owner works.
-    if (path.reverifyUs !== Infinity || (path.reported && ownerWorks(target))) return;
+    if (path.reverifyUs !== Infinity || (path.found !== undefined && path.reported && ownerWorks(target))) return;
     if (this.#mayAsk(path)) this.begin(path, nowUs);
     else if (target.volume?.allows(path.port) === true && path.standing === STANDING_UNPROVEN) {
       // A stranger beside a working owner: learn who it is, for the report.

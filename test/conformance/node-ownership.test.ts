@@ -124,7 +124,7 @@ describeIf(NODE_REQUIREMENTS, 'a target that forgets whose it is', () => {
           expect(after).toEqual([[expect.any(String)], after[0]]);
           expect(after).not.toEqual(before);
           // Whoever it still answers may write there: nobody can say that a node is fenced off then.
-          await also.end('SIGKILL');
+          await also.process.end('SIGKILL');
           const { task } = await lab.task(ADDRESS, 'fence', fenceTask('node-9', 2, 'node-2').id, 'node-2');
           expect(task).toMatchObject({ state: 'failed', message: expect.stringMatching(/cannot be sure .* 1 more MAC/) });
         } finally {
@@ -132,6 +132,48 @@ describeIf(NODE_REQUIREMENTS, 'a target that forgets whose it is', () => {
         }
         await volume.unpublish();
         await volume.unstage();
+      });
+    },
+    TEST_MS,
+  );
+
+  testIf(
+    [],
+    'has a MAC that was silent when the volume went to another node, and is reserved for that one there, too, when it is back',
+    async () => {
+      await withNode({ disks: { [ADDRESS]: 64 * MIB }, machines: 2, vblade: true }, async (lab) => {
+        const { port } = await lab.serveAlso('tgt1');
+        const [first, second] = [await lab.startNode(), await lab.startNode({ nodeId: 'node-2' })];
+        const volumeId = await lab.volume(ADDRESS);
+        const before = new NodeVolume(lab, first, volumeId, 'ext4');
+        await before.stage();
+        await before.unstage();
+        port.forward(false);
+        await lab.publish(ADDRESS, 2, WRITER, 'node-2');
+        const after = new NodeVolume(lab, second, volumeId, 'ext4');
+        after.epoch = 2;
+        await after.stage();
+        port.forward(true);
+        const client = new InitiatorClient(lab.initiators[1].socketPath);
+        try {
+          await client.discover();
+          let lists: readonly (readonly string[])[] = [];
+          await eventually(`both MACs to answer; ${lab.report}`, NOTICE_MS, async () => {
+            ({ lists } = await client.reserved(ADDRESS));
+            return lists.length === 2;
+          });
+          // The first node could write there, and the second one would be refused if it had to go over to it.
+          expect(lists[1]).not.toEqual(lists[0]);
+          // It looks when it starts, and each minute.
+          await second.restart();
+          await eventually(`both MACs to be the second node's; ${lab.report}`, NOTICE_MS, async () => {
+            const now = await client.reserved(ADDRESS);
+            return now.lists.length === 2 && now.lists.every((list) => String(list) === String(lists[0]));
+          });
+        } finally {
+          client.close();
+        }
+        await after.unstage();
       });
     },
     TEST_MS,

@@ -36,6 +36,11 @@ export interface WireEnd {
   readonly mac?: string;
 }
 
+/** What a wire is plugged into: while it does not forward, nothing passes, and nobody at the wire's end is told. */
+export interface SwitchPort {
+  readonly forward: (isForwarding: boolean) => void;
+}
+
 /**
  * Network namespaces, wires, files and processes of one test, all removed by `close`. `initiator` and `target` are two hosts;
  * tests that want a switch or a bad network between them make further ones.
@@ -91,11 +96,13 @@ export class Laboratory {
     return host;
   }
 
-  /** One wire more to a switch. */
-  plug(host: NetworkNamespace, port: number, mtu: number, end: WireEnd): void {
+  /** One wire more to a switch. @returns the switch's port */
+  plug(host: NetworkNamespace, port: number, mtu: number, end: WireEnd): SwitchPort {
     const name = `port${String(port)}`;
     this.wire(mtu, end, { host, name });
-    host.ip(`link set ${name} master switch`);
+    const forward = (isForwarding: boolean): void => host.ip(`link set ${name} ${isForwarding ? 'master switch' : 'nomaster'}`);
+    forward(true);
+    return { forward };
   }
 
   /** A file for a target, sparse and zero; returns its path. */

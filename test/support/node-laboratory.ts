@@ -9,7 +9,7 @@ import type { FormatRecord, TargetRecord, TaskRecord } from '../../src/volumes/r
 import { change, type Store } from '../../src/volumes/store.ts';
 import { takeInventory } from '../../src/volumes/take-inventory.ts';
 import { formatVolumeId } from '../../src/volumes/volume-id.ts';
-import { SAN, TARGET, type Laboratory } from './faults-laboratory.ts';
+import { SAN, TARGET, type Laboratory, type SwitchPort } from './faults-laboratory.ts';
 import { eventually, type TestProcess } from './faults-process.ts';
 import { withInitiators, type InitiatorProcess } from './initiator-process.ts';
 import { NodeProcess } from './node-process.ts';
@@ -77,7 +77,7 @@ export interface NodeStartOptions {
 interface LaboratoryMeans {
   /** Starts the initiator of a machine. */
   readonly start: (machine: number) => InitiatorProcess;
-  readonly plug: (name: string, host: NetworkNamespace) => void;
+  readonly plug: (name: string, host: NetworkNamespace) => SwitchPort;
 }
 
 export class NodeLaboratory {
@@ -119,10 +119,10 @@ export class NodeLaboratory {
   }
 
   /** Serves the disk at one more MAC, by a process that knows nothing of the first; with two machines only. */
-  async serveAlso(name: string): Promise<TestProcess> {
-    this.#means.plug(name, this.lab.target);
+  async serveAlso(name: string): Promise<{ readonly process: TestProcess; readonly port: SwitchPort }> {
+    const port = this.#means.plug(name, this.lab.target);
     const [address] = Object.keys(this.#options.disks);
-    return this.lab.vblade(address, this.diskFile(address), { interface: name });
+    return { process: await this.lab.vblade(address, this.diskFile(address), { interface: name }), port };
   }
 
   /** Kills the initiator of the first machine and starts the next one; returns when that serves. */
@@ -284,9 +284,9 @@ export async function withNode(options: NodeLaboratoryOptions, run: (given: Node
     for (const initiator of initiators) await initiator.ready();
     const store = await (options.store?.open() ?? DirectoryStore.open(join(lab.folder, 'store')));
     let ports = ends.length;
-    const plug = (name: string, host: NetworkNamespace): void => {
+    const plug = (name: string, host: NetworkNamespace): SwitchPort => {
       if (network === undefined) throw new Error('one machine has a wire to its target, and no switch');
-      lab.plug(network, ++ports, MTU, { host, name });
+      return lab.plug(network, ++ports, MTU, { host, name });
     };
     const given = new NodeLaboratory(lab, initiators, store, options, { start, plug });
     try {

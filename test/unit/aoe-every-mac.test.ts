@@ -62,6 +62,20 @@ describe('questions about ownership', () => {
     expect(lab.engine.find(10, 3)?.identity?.serial).not.toBe(first);
   });
 
+  test('go to a second MAC no more when another disk announces itself there while the volume is in use', () => {
+    const { lab, targets } = twins(DISK);
+    lab.attachedVolume(targets[0]);
+    lab.run(5 * US);
+    const owner = lab.engine.find(10, 3)?.owner;
+    const second = targets.find(({ nics }) => nics[0].mac !== owner) ?? targets[1];
+    expect(reservations(lab)?.answers).toHaveLength(2);
+    second.crash(false);
+    second.disk.identity = { ...second.disk.identity, serial: 'another disk' };
+    second.start(true);
+    lab.run(5 * US);
+    expect(reservations(lab)).toMatchObject({ answers: [{ macs: [] }], silent: 0 });
+  });
+
   test('count a MAC that does not answer, as long as it was there a moment ago', () => {
     const { lab, targets } = twins(DISK);
     targets[1].crash(false);
@@ -70,5 +84,19 @@ describe('questions about ownership', () => {
     expect(reservations(lab)).toMatchObject({ answers: [{ macs: [] }], silent: 0 });
     targets[0].crash(false);
     expect(reservations(lab)).toBeUndefined();
+  });
+
+  test('count a MAC that can only be reached through an interface that is down', () => {
+    const lab = new Laboratory();
+    for (const segment of [lab.addSegment(), lab.addSegment()]) {
+      lab.addInterface(segment);
+      lab.addTarget({}, DISK, [segment]);
+    }
+    lab.run(5 * US);
+    expect(reservations(lab)).toMatchObject({ answers: [{}, {}], silent: 0 });
+    const [, second] = lab.initiator.interfaces;
+    second.up = false;
+    lab.initiator.refresh(second);
+    expect(reservations(lab)).toMatchObject({ answers: [{}], silent: 1 });
   });
 });

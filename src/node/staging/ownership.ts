@@ -106,7 +106,8 @@ export async function setClaim(
  * @throws VolumeError `failed-precondition` when it is not ours; `unavailable` when it can't be made sure
  */
 export async function clearClaim(initiator: InitiatorClient, address: string, clusterId: string, claim: string): Promise<void> {
-  const { texts } = await initiator.configString(address, 'READ');
+  const { texts, silent } = await initiator.configString(address, 'READ');
+  requireAllMacs(address, silent);
   if (texts.every((text) => text === '')) return;
   const stranger = strangerIn(texts, formatConfigString(clusterId, claim));
   if (stranger !== undefined) {
@@ -121,8 +122,16 @@ export async function clearClaim(initiator: InitiatorClient, address: string, cl
   const left = after.texts.find((text) => text !== '');
   if (left !== undefined)
     throw new VolumeError('unavailable', `cannot give ${address} back: its config string is still '${left}'`);
-  // Whoever is silent has our claim still, and would be a stray when it is back.
-  if (after.silent > 0) throw new VolumeError('unavailable', `cannot give ${address} back: some of its MACs do not answer`);
+  requireAllMacs(address, after.silent);
+}
+
+/** Whoever is silent has our claim still, and would be a stray when it is back. */
+function requireAllMacs(address: string, silent: number): void {
+  if (silent === 0) return;
+  throw new VolumeError(
+    'unavailable',
+    `cannot give ${address} back: ${silent} more MAC(s) of it do not answer; bring them back, or wait until they are gone for minutes`,
+  );
 }
 
 /** What stands at one of a target's MACs that is neither nothing nor this. */
