@@ -120,6 +120,9 @@ export class Discovery implements IdentityListener {
 
   identified(path: Path, identity: Identity): void {
     remove(this.#identifying, path);
+    // Another disk at a second MAC is asked again and again, and told of once.
+    if (path.found === undefined && path.reported) return;
+    path.reported = path.found === undefined;
     this.#core.events.notice(
       'target-found',
       path.target.name,

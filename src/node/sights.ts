@@ -128,17 +128,16 @@ export class Sights {
   async #askFencing(address: string, known: Acquaintance): Promise<void> {
     try {
       const { error, silent } = await this.#initiator.reserved(address, RESERVED_MS);
-      if (error !== 0 || silent === 0) {
-        known.fencing = error === 0 ? 'reserve' : 'claim';
-        known.fencingDueMs = Infinity;
-        return;
-      }
+      // Some of its MACs know reservations: it is asked with each look until the others answer, or are gone.
+      if (error === 0 && silent > 0) return;
+      known.fencing = error === 0 ? 'reserve' : 'claim';
+      known.fencingDueMs = Infinity;
     } catch (error) {
       if (!isVolumeError(error)) throw error;
+      if (++known.unknownQuestions < UNKNOWN_QUESTIONS) return;
+      known.fencing = 'claim';
+      const pauseMs = ASK_AGAIN_MS * 2 ** (known.unknownQuestions - UNKNOWN_QUESTIONS);
+      known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
     }
-    if (++known.unknownQuestions < UNKNOWN_QUESTIONS) return;
-    known.fencing = 'claim';
-    const pauseMs = ASK_AGAIN_MS * 2 ** (known.unknownQuestions - UNKNOWN_QUESTIONS);
-    known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
   }
 }

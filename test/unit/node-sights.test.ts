@@ -18,10 +18,12 @@ const TARGET = {
 let isBusy: boolean;
 let questions: number;
 let sights: Sights;
+/** MACs of the target that do not answer. */
+let silent: number;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  [isBusy, questions] = [true, 0];
+  [isBusy, questions, silent] = [true, 0, 0];
   // What an initiator answers; what it does itself is tested with real ones.
   const initiator: Pick<InitiatorClient, 'interfaces' | 'targets' | 'configString' | 'reserved'> = {
     interfaces: async () => Promise.resolve([]),
@@ -30,7 +32,7 @@ beforeEach(() => {
     reserved: async () => {
       questions++;
       if (isBusy) throw new VolumeError('unavailable', 'no answer');
-      return Promise.resolve({ error: 0, lists: [[]], silent: 0 } as never);
+      return Promise.resolve({ error: 0, lists: [[]], silent } as never);
     },
   };
   sights = new Sights(initiator as InitiatorClient);
@@ -54,6 +56,13 @@ describe('look()', () => {
       expect(await fencing()).toBe('reserve');
     }
     expect(questions).toBe(3);
+  });
+
+  test('does not count a target as one that can refuse others before all of its MACs have said so, and asks again at once', async () => {
+    [isBusy, silent] = [false, 1];
+    for (let look = 0; look < 5; look++) expect(await fencing()).toBe('claim');
+    silent = 0;
+    expect(await fencing()).toBe('reserve');
   });
 
   test('still knows, after forget(), that a target can refuse others', async () => {
