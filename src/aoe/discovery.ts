@@ -13,7 +13,7 @@ import {
   PROBE_FIRST_US,
   TARGETS_MAX,
 } from './limits.ts';
-import { describeIdentity } from './identity.ts';
+import { describeIdentity, isSameDisk } from './identity.ts';
 import type { Identity } from './identify.ts';
 import { Path, STANDING_PROVEN } from './path.ts';
 import type { IdentityListener } from './health-listeners.ts';
@@ -120,9 +120,10 @@ export class Discovery implements IdentityListener {
 
   identified(path: Path, identity: Identity): void {
     remove(this.#identifying, path);
+    if (path.found === undefined) this.#askOthers(path);
     // Another disk at a second MAC is asked again and again, and told of once.
-    if (path.found === undefined && path.reported) return;
-    path.reported = path.found === undefined;
+    if (path.told !== undefined && isSameDisk(path.told, identity)) return;
+    path.told = identity;
     this.#core.events.notice(
       'target-found',
       path.target.name,
@@ -191,9 +192,19 @@ export class Discovery implements IdentityListener {
     }
     const isKnown =
       target.identity !== undefined && target.paths.some(({ mac, found }) => mac === path.mac && found !== undefined);
-    if ((isKnown && !announcement) || this.#unidentified.includes(path) || this.#identifying.includes(path)) return;
-    this.#unidentified.push(path);
+    if (announcement) path.told = undefined;
+    if (isKnown && !announcement) return;
+    this.#want(path);
     this.#askNew(nowUs);
+  }
+
+  #want(path: Path): void {
+    if (!this.#unidentified.includes(path) && !this.#identifying.includes(path)) this.#unidentified.push(path);
+  }
+
+  /** Contradicted by a MAC with another disk: theirs may have been replaced as well, and the announcement lost. */
+  #askOthers({ target, mac }: Path): void {
+    for (const path of target.paths) if (path.mac !== mac && path.found !== undefined) this.#want(path);
   }
 
   /** Asks unattached targets for their identity, a few at a time, a few times each. */

@@ -95,6 +95,8 @@ export class Path {
   /** What this path says the disk is, as last asked, and when that was found right. */
   found: Identity | undefined = undefined;
   identifiedUs = -Infinity;
+  /** What people were told that its disk is, since it was last announced, while nobody uses it. */
+  told: Identity | undefined = undefined;
   /** A second MAC has been reported as such. */
   reported = false;
   /** It has been told that the target is reserved for other MACs of this node than the path's. */

@@ -47,7 +47,7 @@ export class Initiator {
       await foundation.directory.lock();
       await foundation.removeLeftovers();
       works = new Works(foundation, true, failed);
-      await works.settle();
+      await works.settle('was left by an earlier initiator and is taken up again');
       const initiator = new Initiator(foundation, works, control);
       await initiator.#serve(control);
       return initiator;
@@ -86,7 +86,7 @@ export class Initiator {
       const settled = taken.ended
         .then(async () => {
           foundation.quarantine.begin();
-          await works.settle();
+          await works.settle('was handed over by the initiator before');
         })
         .catch((error: unknown) => logger.warn((error as Error).message));
       await Promise.race([settled, sleep(SETTLE_MS, undefined, { ref: false })]);

@@ -128,10 +128,10 @@ export class Works {
     this.attachments.takeUpSurvivors();
   }
 
-  /** The devices are ours alone: says so, and brings everything in order that is named after them. */
-  async settle(): Promise<void> {
+  /** The devices are ours alone: says so, with where they have come from, and brings everything in order that is named after them. */
+  async settle(origin: string): Promise<void> {
     await this.dataPath.execute({ op: 'listen' });
-    this.attachments.announceSurvivors();
+    this.attachments.announceSurvivors(origin);
     this.#links.removeStale();
   }
 

@@ -76,6 +76,19 @@ describe('questions about ownership', () => {
     expect(reservations(lab)).toMatchObject({ answers: [{ macs: [] }], silent: 0 });
   });
 
+  test('go to all MACs again when the disk behind them was replaced, though only one of them has announced it', () => {
+    const { lab, targets } = twins(DISK);
+    for (const target of targets) {
+      target.crash(false);
+      target.disk.identity = { ...target.disk.identity, serial: 'another disk' };
+    }
+    targets[0].start(true);
+    targets[1].start(false);
+    lab.run(100 * US);
+    expect(lab.engine.find(10, 3)?.identity?.serial).toBe('another disk');
+    expect(reservations(lab)?.answers).toHaveLength(2);
+  });
+
   test('count a MAC that does not answer, as long as it was there a moment ago', () => {
     const { lab, targets } = twins(DISK);
     targets[1].crash(false);

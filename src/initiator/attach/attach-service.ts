@@ -87,15 +87,11 @@ export class AttachService {
     }
   }
 
-  /** Links the devices that have been taken up, and says so: they are surely ours now. */
-  announceSurvivors(): void {
+  /** Links the devices that have been taken up, and says so: they are surely ours now. `origin` tells whence they have come. */
+  announceSurvivors(origin: string): void {
     for (const { volume, device } of this.#attached.values()) {
       this.#link(volume.name, device);
-      this.#options.notice(
-        'nbd',
-        volume.name,
-        `${device} of ${volume.name} was left by an earlier initiator and is taken up again`,
-      );
+      this.#options.notice('nbd', volume.name, `${device} of ${volume.name} ${origin}`);
     }
   }
 
