@@ -22,10 +22,11 @@ const HERE = repositoryRoot.replace(/\/$/, '');
 
 /** The guest shares this machine's files, and runs its programs. */
 export const X64: Platform = {
-  qemu: ['qemu-system-x86_64', '-cpu', 'max'],
+  // String instructions are emulated a step at a time: without them memory is cleared and copied two to four times faster.
+  qemu: ['qemu-system-x86_64', '-cpu', 'max,-erms,-fsrm'],
   console: 'ttyS0',
   // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
-  kernelWords: 'no_timer_check',
+  kernelWords: 'no_timer_check clearcpuid=rep_good',
   root: '/',
   busybox: '/bin/busybox',
   node: process.execPath,
