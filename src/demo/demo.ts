@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chooseBackend } from '../initiator/attach/choice.ts';
+import { Backends } from '../initiator/attach/choice.ts';
 import { FuseBackend } from '../initiator/attach/fuse.ts';
 import { NbdBackend } from '../initiator/attach/nbd.ts';
 import { NbdSocketBackend } from '../initiator/attach/nbd-socket.ts';
@@ -71,8 +71,8 @@ async function live(run: DemoRun, options: DemoOptions, narrator: Narrator, sign
 async function backendFor(run: DemoRun, options: DemoOptions, narrator: Narrator): Promise<string> {
   const nbd = new NbdBackend(run.folder, () => undefined);
   try {
-    const backends = [nbd, new FuseBackend(run.folder, () => undefined), new NbdSocketBackend()];
-    const { backend, note } = await chooseBackend(backends, options.backend);
+    const backends = new Backends([nbd, new FuseBackend(run.folder, () => undefined), new NbdSocketBackend()]);
+    const { backend, note } = await backends.choose(options.backend);
     if (note !== '') narrator.say(note);
     if (backend.name === 'nbd-socket') narrator.say('no file system in this demo, nbdcopy instead: there is no block device');
     return backend.name;

@@ -16,6 +16,7 @@ import type { MacAnswers } from '../aoe/every-mac.ts';
 import type { TargetCommand } from '../aoe/target-commands.ts';
 import { MAX_OUTSTANDING_LIMIT } from '../aoe/limits.ts';
 import { transmissionFlags } from '../nbd/export.ts';
+import { RECEIVE_BYTES } from '../nbd/limits.ts';
 import { closeFd } from '../system/unix-socket.ts';
 import { AllowList } from './allow-list.ts';
 import { Freezing } from './freezing.ts';
@@ -240,6 +241,10 @@ export class Commands implements EngineEvents {
     if (attachment?.listener === undefined) {
       closeFd(fd);
       throw failure('not-found', `${name} is not attached`);
+    }
+    if ((inherited?.unread.length ?? 0) > RECEIVE_BYTES) {
+      closeFd(fd);
+      throw failure('invalid', `more than ${String(RECEIVE_BYTES)} bytes were handed over that nobody has looked at`);
     }
     const served = loop.front.serveKernel(attachment.listener, fd, connection, inherited?.unread);
     if (served === undefined) throw failure('busy', `there are ${String(CONNECTIONS_MAX)} NBD connections already`);

@@ -63,23 +63,32 @@ export class Initiator {
 
   /**
    * Takes the devices over from another initiator of the same run directory, while both run and the devices are in use.
+   * @param signal gives up, unless they have been taken over already
    * @throws RpcError, Error: why that could not be done; then nothing has changed
    */
-  static async replace(options: InitiatorOptions, logger: Logger, failed: Failed): Promise<Initiator> {
+  static async replace(options: InitiatorOptions, logger: Logger, failed: Failed, signal: AbortSignal): Promise<Initiator> {
     const foundation = await Foundation.lay(options, logger);
     const { directory, nbd } = foundation;
-    const known = nbd.expect();
-    // Live connections need nothing of the kernel; the next crash would.
-    const obstacle = known.length === 0 ? undefined : await nbd.unavailable();
-    if (obstacle !== undefined) throw new Error(`this one can't serve devices of the kernel: ${obstacle}`);
-    const works = new Works(foundation, false, failed);
+    let known: readonly string[];
+    let works: Works;
+    try {
+      known = nbd.expect();
+      // Live connections need nothing of the kernel; the next crash would.
+      const obstacle = known.length === 0 ? undefined : await nbd.unavailable();
+      if (obstacle !== undefined) throw new Error(`this one can't serve devices of the kernel: ${obstacle}`);
+      works = new Works(foundation, false, failed);
+    } catch (error) {
+      // It is tried again and again.
+      nbd.stop();
+      throw error;
+    }
     const running = new RpcClient(loadService(CONTROL_PROTO, CONTROL_SERVICE), options.socketPath);
     let isOurs = false;
     try {
       const { dataPath } = works;
       const isGone = directory.isFree.bind(directory);
       const waits = (reason: string): void => logger.info(`has to wait for the initiator that runs: ${reason}`);
-      const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver, isGone, waits }, known);
+      const taken = await takeOver({ dataPath, nbd, running, socketPath: directory.handOver, isGone, waits, signal }, known);
       isOurs = true;
       directory.inheritLock(taken.lock);
       logger.info(`took over from the initiator that ran before; its devices stood still for ${taken.stillMs.toFixed(0)} ms`);

@@ -34,20 +34,31 @@ export class Freezing {
     const drained = this.#connections.filter((each) => this.#isDrained(each));
     if (nowUs < this.dueUs && drained.length < this.#connections.length) return;
     this.dueUs = Infinity;
-    this.#done(drained.map((each) => this.#describe(each, nowUs)));
+    this.#done(drained.flatMap((each) => this.#describe(each, nowUs) ?? []));
   }
 
   #isDrained({ session, listener }: Connection): boolean {
     return session.drained && this.#engine.quietUs(listener.volume) < Infinity;
   }
 
-  #describe({ session, listener: { volume }, fd, kernelId }: Connection, nowUs: number): FrozenConnection {
+  /** Undefined, and it goes the way of a crash, when no more descriptors can be had. */
+  #describe({ session, listener: { volume }, fd, kernelId }: Connection, nowUs: number): FrozenConnection | undefined {
+    const copy = tryToDuplicate(fd);
+    if (copy === undefined) return undefined;
     return {
       connection: kernelId,
-      fd: duplicate(fd),
+      fd: copy,
       unread: session.unread(),
       quietMs: Math.ceil(Math.max(this.#engine.quietUs(volume) - nowUs, 0) / 1_000),
       unflushedWrites: volume.writesDone - volume.writesFlushed,
     };
+  }
+}
+
+function tryToDuplicate(fd: number): number | undefined {
+  try {
+    return duplicate(fd);
+  } catch {
+    return undefined;
   }
 }

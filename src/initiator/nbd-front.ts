@@ -174,7 +174,7 @@ export class NbdFront {
    * Serves the kernel over a socket whose other end it will be given: it speaks without negotiation. The descriptor is ours from now on.
    * What it asked for over a connection before has been abandoned, and it asks for all of that again.
    * @param unread of a connection that another process has served: what it has received and not looked at; it goes on when thawed
-   * @returns undefined, and the descriptor is closed, when there are too many connections
+   * @returns undefined, and the descriptor is closed, when there are too many connections, or it can't be watched
    */
   serveKernel(listener: Listener, fd: number, kernelId: number, unread?: Uint8Array): Connection | undefined {
     const slot = this.#freeSlot();
@@ -251,7 +251,7 @@ export class NbdFront {
     this.connections[connection.slot] = undefined;
   }
 
-  #connect(listener: Listener, fd: number, slot: number, kernelId: number, unread?: Uint8Array): Connection {
+  #connect(listener: Listener, fd: number, slot: number, kernelId: number, unread?: Uint8Array): Connection | undefined {
     setSendBuffer(fd, SEND_BUFFER_BYTES);
     const { arena, stagings } = this.#memory;
     const session = new NbdSession({
@@ -270,9 +270,19 @@ export class NbdFront {
       },
     });
     const connection = new Connection(session, listener, fd, slot, kernelId);
+    try {
+      this.#watcher.connected(connection);
+    } catch (error) {
+      this.#watcher.notice(
+        listener.volume.name,
+        `an NBD connection is closed, as it can't be watched: ${(error as Error).message}`,
+      );
+      session.peerClosed();
+      closeFd(fd);
+      return undefined;
+    }
     this.connections[slot] = connection;
     listener.connections++;
-    this.#watcher.connected(connection);
     this.send(connection);
     return connection;
   }

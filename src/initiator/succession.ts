@@ -27,8 +27,10 @@ export async function succeed(
   for (let pauseMs = RETRY_FIRST_MS; !signal.aborted; pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)) {
     const isAlone = directory.isFree();
     try {
-      return isAlone ? await Initiator.start(options, logger, failed) : await Initiator.replace(options, logger, failed);
+      if (isAlone) return await Initiator.start(options, logger, failed);
+      return await Initiator.replace(options, logger, failed, signal);
     } catch (error) {
+      if (signal.aborted) break;
       // Two that start together: one of them wins, and is the one to be asked.
       if (isAlone && directory.isFree()) throw error;
       const text = `another initiator runs with ${directory.path} and has not handed its devices over: ${explain(error as Error)}`;

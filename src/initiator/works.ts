@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../logging/logger.ts';
 import { AttachService } from './attach/attach-service.ts';
-import type { AttachBackend, BackendChoice } from './attach/backend.ts';
-import { chooseBackend } from './attach/choice.ts';
+import type { BackendChoice } from './attach/backend.ts';
+import { Backends } from './attach/choice.ts';
 import { EtherdLinks } from './attach/etherd-links.ts';
 import { FuseBackend } from './attach/fuse.ts';
 import { NbdSocketBackend } from './attach/nbd-socket.ts';
@@ -55,14 +55,20 @@ export class Foundation {
   readonly events = new EventLog();
   readonly quarantine: Quarantine;
   readonly nbd: NbdBackend;
-  readonly backends: readonly AttachBackend[];
+  readonly backends: Backends;
 
   /** @throws DeviceError when the chosen backend can't be used here, Error when the run directory can't */
   static async lay(options: InitiatorOptions, logger: Logger): Promise<Foundation> {
     const foundation = new Foundation(options, logger);
-    const { backend, note } = await chooseBackend(foundation.backends, options.backend);
-    logger.info(note === '' ? `attach backend ${backend.name}` : note);
-    return foundation;
+    try {
+      const { backend, note } = await foundation.backends.choose(options.backend);
+      logger.info(note === '' ? `attach backend ${backend.name}` : note);
+      return foundation;
+    } catch (error) {
+      // It may be tried again in this process.
+      foundation.nbd.stop();
+      throw error;
+    }
   }
 
   private constructor(options: InitiatorOptions, logger: Logger) {
@@ -74,7 +80,7 @@ export class Foundation {
     const { kernel, fuse } = this.directory;
     this.nbd = new NbdBackend(kernel, (kind, name, text) => this.notice(kind, name, text), options.staticMinors);
     const dead = (name: string, text: string): void => this.notice('dead', name, text);
-    this.backends = [this.nbd, new FuseBackend(fuse, dead, options.etherdPartitions), new NbdSocketBackend()];
+    this.backends = new Backends([this.nbd, new FuseBackend(fuse, dead, options.etherdPartitions), new NbdSocketBackend()]);
   }
 
   /** For those who follow the events, and for the log. */
@@ -88,7 +94,7 @@ export class Foundation {
   /** The run directory is ours alone: removes what initiators that are dead have left of their devices. */
   async removeLeftovers(): Promise<void> {
     this.quarantine.begin();
-    for (const each of this.backends) for (const done of await each.removeLeftovers()) this.logger.warn(done);
+    for (const each of this.backends.all) for (const done of await each.removeLeftovers()) this.logger.warn(done);
   }
 }
 

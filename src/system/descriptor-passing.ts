@@ -1,4 +1,13 @@
-import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET } from './constants.ts';
+import {
+  MSG_CMSG_CLOEXEC,
+  MSG_CTRUNC,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_TRUNC,
+  SCM_MAX_FD,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+} from './constants.ts';
 import { EINVAL, EMSGSIZE, SystemError } from './errno.ts';
 import { addressOf, close, orNegativeErrno, orThrow, recvmsgBuffer, sendmsgBuffer } from './libc.ts';
 import {
@@ -50,8 +59,8 @@ export function sendDescriptors(fd: number, descriptors: readonly number[], payl
 
 /**
  * Receives up to `payloadBytesMax` bytes and the descriptors that came with them, without waiting. Returns -EAGAIN (or another
- * negative errno) when there is nothing. When more than `descriptorsMax` were sent, all are closed again and SystemError EMSGSIZE
- * is thrown.
+ * negative errno) when there is nothing. When more than `descriptorsMax` were sent, or a message of more bytes, all are closed again
+ * and SystemError EMSGSIZE is thrown.
  */
 export function receiveDescriptors(fd: number, payloadBytesMax: number, descriptorsMax: number): ReceivedDescriptors | number {
   const message = new RightsMessage(payloadBytesMax, descriptorsMax);
@@ -117,9 +126,9 @@ class RightsMessage {
     return descriptors;
   }
 
-  /** More descriptors were sent than the control area holds. */
+  /** More descriptors were sent than the control area holds, or a message is longer than there was room for. */
   get truncated(): boolean {
-    return (this.bytes.readInt32LE(MSGHDR_FLAGS) & MSG_CTRUNC) !== 0;
+    return (this.bytes.readInt32LE(MSGHDR_FLAGS) & (MSG_CTRUNC | MSG_TRUNC)) !== 0;
   }
 
   #store64(offset: number, value: number): void {

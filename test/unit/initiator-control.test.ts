@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { chooseBackend } from '../../src/initiator/attach/choice.ts';
+import { Backends } from '../../src/initiator/attach/choice.ts';
 import { DeviceError, type AttachBackend } from '../../src/initiator/attach/backend.ts';
 import { differences } from '../../src/initiator/attach/parameters.ts';
 import { EventLog } from '../../src/initiator/event-log.ts';
@@ -127,7 +127,7 @@ describe('EventLog', () => {
   });
 });
 
-describe('chooseBackend', () => {
+describe('Backends.choose()', () => {
   function backend(name: 'fuse' | 'nbd-socket', obstacle?: string): AttachBackend {
     const fail = async (): Promise<never> => Promise.reject(new Error('not to be called'));
     const unavailable = async (): Promise<string | undefined> => Promise.resolve(obstacle);
@@ -135,21 +135,35 @@ describe('chooseBackend', () => {
   }
 
   test('takes the first that can be used, and says why not an earlier one, when auto is asked for', async () => {
-    const { backend: chosen, note } = await chooseBackend(
-      [backend('fuse', '/dev/fuse is missing'), backend('nbd-socket')],
-      'auto',
-    );
+    const backends = new Backends([backend('fuse', '/dev/fuse is missing'), backend('nbd-socket')]);
+    const { backend: chosen, note } = await backends.choose('auto');
     expect([chosen.name, note]).toEqual([
       'nbd-socket',
       "attach backend nbd-socket was chosen; fuse can't be used: /dev/fuse is missing",
     ]);
-    expect((await chooseBackend([backend('fuse'), backend('nbd-socket')], 'auto')).note).toBe('attach backend fuse was chosen');
+    const all = new Backends([backend('fuse'), backend('nbd-socket')]);
+    expect((await all.choose('auto')).note).toBe('attach backend fuse was chosen');
+  });
+
+  test('takes a better one when that has become usable, and no lesser one after that', async () => {
+    let obstacle: string | undefined = 'there is no module';
+    const better = { ...backend('fuse'), unavailable: async () => Promise.resolve(obstacle) };
+    const backends = new Backends([better, backend('nbd-socket')]);
+    expect((await backends.choose('auto')).backend.name).toBe('nbd-socket');
+    obstacle = undefined;
+    expect((await backends.choose('auto')).backend.name).toBe('fuse');
+    obstacle = 'the driver does not return';
+    await expect(backends.choose('auto')).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/fuse can't be used: the driver does not return; .* no lesser backend/),
+    });
+    expect((await backends.choose('nbd-socket')).backend.name).toBe('nbd-socket');
   });
 
   test('refuses the one that is named, when it cannot be used', async () => {
-    const backends = [backend('fuse', '/dev/fuse is missing; load it'), backend('nbd-socket')];
-    await expect(chooseBackend(backends, 'fuse')).rejects.toThrow("backend fuse can't be used: /dev/fuse is missing; load it");
-    expect(await chooseBackend(backends, 'nbd-socket')).toMatchObject({ note: '' });
+    const backends = new Backends([backend('fuse', '/dev/fuse is missing; load it'), backend('nbd-socket')]);
+    await expect(backends.choose('fuse')).rejects.toThrow("backend fuse can't be used: /dev/fuse is missing; load it");
+    expect(await backends.choose('nbd-socket')).toMatchObject({ note: '' });
   });
 });
 

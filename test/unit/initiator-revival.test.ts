@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { AttachService } from '../../src/initiator/attach/attach-service.ts';
 import type { AttachBackend, LastingDevices } from '../../src/initiator/attach/backend.ts';
+import { Backends } from '../../src/initiator/attach/choice.ts';
 import type { AttachmentReport, Command, Reply } from '../../src/initiator/messages.ts';
 import { Quarantine } from '../../src/initiator/quarantine.ts';
 import { SURVIVOR } from '../support/survivor.ts';
@@ -50,7 +51,7 @@ function serviceOf(dataPath: OneVolume, detach: AttachBackend['detach']): Attach
     lasting: lasting as LastingDevices,
   };
   return new AttachService({
-    ...{ dataPath, backends: [backend], defaultBackend: 'auto', quarantine: new Quarantine('/nonexistent/mark') },
+    ...{ dataPath, backends: new Backends([backend]), defaultBackend: 'auto', quarantine: new Quarantine('/nonexistent/mark') },
     links: { set: () => undefined, remove: () => undefined },
     ...{ socketPath: (name) => `/run/x/${name}.sock`, notice: () => undefined },
   });

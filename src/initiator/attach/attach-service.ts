@@ -15,7 +15,7 @@ import { ask, type CommandTarget } from '../ask.ts';
 import { KeyedQueue } from '../keyed-queue.ts';
 import type { AttachmentReport, AttachRequest, ModifyRequest } from '../messages.ts';
 import type { Quarantine } from '../quarantine.ts';
-import { differences } from './parameters.ts';
+import { absent, again, isBeingDetached, NO_DEVICE, type Attached } from './attached.ts';
 import {
   isBackendChoice,
   BACKEND_CHOICES,
@@ -24,7 +24,7 @@ import {
   type BackendChoice,
   type ServedVolume,
 } from './backend.ts';
-import { chooseBackend } from './choice.ts';
+import type { Backends } from './choice.ts';
 import { Gate } from './gate.ts';
 import { Openings } from './openings.ts';
 import { Revival } from './revival.ts';
@@ -34,8 +34,7 @@ const DEVICES = '/dev/';
 
 export interface AttachServiceOptions {
   readonly dataPath: CommandTarget;
-  /** In order of preference for `auto`. */
-  readonly backends: readonly AttachBackend[];
+  readonly backends: Backends;
   /** For requests that name no backend. */
   readonly defaultBackend: BackendChoice;
   /** Path of the unix socket of a volume's NBD server. */
@@ -52,13 +51,6 @@ export interface AttachServiceOptions {
 export interface DeviceLinks {
   set(name: string, device: string): void;
   remove(name: string): void;
-}
-
-/** A volume and the device made of it. */
-interface Attached {
-  readonly backend: AttachBackend;
-  readonly volume: ServedVolume;
-  readonly device: string;
 }
 
 /** Attaches and detaches: the data path's volume, then the device on it; the reverse on the way back. One at a time per volume. */
@@ -78,7 +70,7 @@ export class AttachService {
 
   /** Takes up the devices that an earlier initiator has left alive. They are attached from now on; each is connected when it can be. */
   takeUpSurvivors(): void {
-    for (const backend of this.#options.backends) {
+    for (const backend of this.#options.backends.all) {
       for (const survivor of backend.lasting?.survivors() ?? []) {
         const { volume, device } = survivor;
         this.#attached.set(volume.name, { backend, volume, device });
@@ -122,8 +114,12 @@ export class AttachService {
       const request = this.#requestOf(name, message);
       const before = this.#attached.get(name);
       const present = before === undefined ? undefined : await this.#find(name);
-      if (before !== undefined && present !== undefined) return again(before, present, request, choice);
-      const { backend, note } = await chooseBackend(this.#options.backends, choice);
+      if (before !== undefined && present !== undefined) {
+        if (before.device === NO_DEVICE) throw isBeingDetached(name);
+        await this.#requireServed(before);
+        return again(before, present, request, choice);
+      }
+      const { backend, note } = await this.#options.backends.choose(choice);
       await this.#requireInterfaces(name);
       const report = await this.#openings.open(name, request, signal);
       const volume = { name, request, sectors: report.sectors, serial: report.serial, model: report.model };
@@ -153,6 +149,8 @@ export class AttachService {
       } else {
         await this.#requireUnused(attached);
         await this.#takeAway(attached, false);
+        // Should nobody wait for the rest: the device is gone already, and may be another volume's soon.
+        this.#attached.set(name, { ...attached, device: NO_DEVICE });
         await this.#revival.end(name);
         await this.#close(name, false, signal);
       }
@@ -165,8 +163,7 @@ export class AttachService {
   async modify(message: ModifyRequestMessage, signal: AbortSignal): Promise<void> {
     const name = formatTargetAddress(message.shelf, message.slot);
     return this.#exclusively(name, signal, async () => {
-      const attached = this.#attached.get(name);
-      if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
+      const attached = this.#required(name);
       const modify = settingsOf(message);
       await this.#options.dataPath.execute({ op: 'modify', name, modify });
       const request = { ...attached.volume.request, ...modify };
@@ -179,8 +176,7 @@ export class AttachService {
   async grow({ shelf, slot }: GrowRequestMessage, signal: AbortSignal): Promise<AttachResponse> {
     const name = formatTargetAddress(shelf, slot);
     return this.#exclusively(name, signal, async () => {
-      const attached = this.#attached.get(name);
-      if (attached === undefined) throw new RpcError('NOT_FOUND', `${name} is not attached`);
+      const attached = this.#required(name);
       const { backend, volume, device } = attached;
       const { sectors } = await ask(this.#options.dataPath, { op: 'measure', name }, 'size');
       const bytes = sectors * SECTOR_BYTES;
@@ -206,8 +202,10 @@ export class AttachService {
   }
 
   async list(): Promise<AttachmentMessage[]> {
-    const { attachments } = await ask(this.#options.dataPath, { op: 'listAttachments' }, 'attachments');
-    const waiting = [...this.#attached.values()].filter(({ volume }) => !attachments.some(({ name }) => name === volume.name));
+    const attachments = await this.#served();
+    const waiting = [...this.#attached.values()].filter(
+      ({ volume, device }) => device !== NO_DEVICE && !attachments.some(({ name }) => name === volume.name),
+    );
     return [
       ...attachments.map((report) => this.#messageOf(report, this.#attached.get(report.name))),
       ...waiting.map((attached) => this.#messageOf(absent(attached.volume), attached)),
@@ -221,7 +219,7 @@ export class AttachService {
   async detachUnused(signal: AbortSignal): Promise<string[]> {
     const left: string[] = [];
     for (const { backend, volume, device } of this.#attached.values()) {
-      if (backend.lasting !== undefined) {
+      if (backend.lasting !== undefined && device !== NO_DEVICE) {
         left.push(`${device} of ${volume.name} stays, and holds its I/O until the next initiator takes it up`);
         continue;
       }
@@ -242,6 +240,12 @@ export class AttachService {
 
   async #exclusively<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return this.#gate.run(async () => this.#queue.run(name, signal, work));
+  }
+
+  #required(name: string): Attached {
+    const attached = this.#attached.get(name);
+    if (attached !== undefined && attached.device !== NO_DEVICE) return attached;
+    throw new RpcError('NOT_FOUND', `${name} is not attached`);
   }
 
   #choice(backend: string): BackendChoice {
@@ -276,6 +280,7 @@ export class AttachService {
 
   /** Its link goes first: once the device is gone, another volume may have one of that name. */
   async #takeAway({ backend, volume, device }: Attached, force: boolean): Promise<void> {
+    if (device === NO_DEVICE) return;
     this.#options.links.remove(volume.name);
     try {
       await backend.detach(volume, device, force);
@@ -297,6 +302,20 @@ export class AttachService {
     }
   }
 
+  /** What the data path has. */
+  async #served(): Promise<readonly AttachmentReport[]> {
+    return (await ask(this.#options.dataPath, { op: 'listAttachments' }, 'attachments')).attachments;
+  }
+
+  /** That the device has its volume, or somebody who brings it back. A forced detach may have ended in between. @throws RpcError */
+  async #requireServed({ volume: { name }, device }: Attached): Promise<void> {
+    if (this.#revival.isUnderway(name) || (await this.#served()).some((each) => each.name === name)) return;
+    throw new RpcError(
+      'ABORTED',
+      `${device} of ${name} was left by a detach that could not take it away; detach it again, with force`,
+    );
+  }
+
   async #find(name: string): Promise<AttachmentMessage | undefined> {
     return (await this.list()).find((attachment) => attachment.name === name);
   }
@@ -305,8 +324,8 @@ export class AttachService {
     const { request } = attached?.volume ?? {};
     return {
       ...report,
-      device: attached?.device ?? '',
-      backend: attached?.backend.name ?? '',
+      device: attached?.device ?? NO_DEVICE,
+      backend: attached === undefined || attached.device === NO_DEVICE ? '' : attached.backend.name,
       deadSeconds: request?.deadSeconds ?? 0,
       maxOutstanding: request?.maxOutstanding ?? 0,
       interfaces: request?.interfaces ?? [],
@@ -331,6 +350,7 @@ export class AttachService {
     const { promise: over, resolve } = Promise.withResolvers<'over'>();
     const giveUp = (): void => resolve('over');
     signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
     try {
       if ((await Promise.race([closing, over])) !== 'over') return;
     } catch (error) {
@@ -353,32 +373,5 @@ function settingsOf({ deadSeconds, maxOutstanding, interfaces }: Omit<ModifyRequ
     deadSeconds,
     maxOutstanding: maxOutstanding === 0 ? MAX_OUTSTANDING_DEFAULT : maxOutstanding,
     interfaces: interfaces.length === 0 ? undefined : interfaces,
-  };
-}
-
-/** The volume is attached already: well, if this is what was asked for. */
-function again(before: Attached, attachment: AttachmentMessage, request: AttachRequest, choice: BackendChoice): AttachResponse {
-  const { name, state } = attachment;
-  if (before.backend.lasting?.isLost(name) === true) {
-    throw new RpcError('ABORTED', `${before.device} of ${name} is lost: ${attachment.link}`);
-  }
-  const different = differences(before.volume.request, request);
-  if (choice !== 'auto' && choice !== before.backend.name)
-    different.push(`through backend ${before.backend.name}, not ${choice}`);
-  if (different.length > 0) {
-    throw new RpcError('ALREADY_EXISTS', `${name} is attached ${different.join('; ')}; detach it first`);
-  }
-  if (state === 'detaching') {
-    throw new RpcError('ABORTED', `${name} is being detached and waits for I/O to end; wait, or detach it with force`);
-  }
-  return { attachment, note: `${name} was attached already` };
-}
-
-/** The report of a volume that the data path does not have: its target has not been found again. */
-function absent({ name, request, sectors, serial, model }: ServedVolume): AttachmentReport {
-  return {
-    ...{ name, sectors, serial, model, readOnly: request.readOnly, socketPath: request.socketPath },
-    ...{ canTrim: false, state: 'attaching', reason: '', durability: '', connections: 0, requestsInFlight: 0 },
-    ...{ requestsDone: 0, readBytes: 0, writtenBytes: 0, unflushedRestarts: 0, unflushedWrites: 0 },
   };
 }

@@ -6,27 +6,45 @@ export interface ChosenBackend {
   readonly note: string;
 }
 
-/**
- * The backend that a request means.
- * @param backends in order of preference for `auto`
- * @throws DeviceError with what is missing, when the one that was asked for by name can't be used here
- */
-export async function chooseBackend(backends: readonly AttachBackend[], choice: BackendChoice): Promise<ChosenBackend> {
-  if (choice !== 'auto') {
-    const backend = backends.find(({ name }) => name === choice);
+/** The ways to make devices here, and which of them a request means. */
+export class Backends {
+  /** In order of preference for `auto`. */
+  readonly all: readonly AttachBackend[];
+  /** How many of them `auto` still considers: none that comes after one that has been usable. */
+  #considered: number;
+
+  constructor(all: readonly AttachBackend[]) {
+    this.all = all;
+    this.#considered = all.length;
+  }
+
+  /**
+   * The backend that a request means. Once `auto` has meant one it never means a lesser one: a passing trouble must not make a device
+   * that ends with the initiator where others outlive it.
+   * @throws DeviceError with what is missing: when the one that was asked for by name can't be used here, or none can
+   */
+  async choose(choice: BackendChoice): Promise<ChosenBackend> {
+    return choice === 'auto' ? this.#best() : { backend: await this.#named(choice), note: '' };
+  }
+
+  async #named(choice: BackendChoice): Promise<AttachBackend> {
+    const backend = this.all.find(({ name }) => name === choice);
     const obstacle = backend === undefined ? 'this initiator does not have it' : await backend.unavailable();
-    if (backend === undefined || obstacle !== undefined) {
-      throw new DeviceError('refused', `backend ${choice} can't be used: ${String(obstacle)}`);
-    }
-    return { backend, note: '' };
+    if (backend !== undefined && obstacle === undefined) return backend;
+    throw new DeviceError('refused', `backend ${choice} can't be used: ${String(obstacle)}`);
   }
-  const obstacles: string[] = [];
-  for (const backend of backends) {
-    const obstacle = await backend.unavailable();
-    if (obstacle === undefined) {
-      return { backend, note: [`attach backend ${backend.name} was chosen`, ...obstacles].join('; ') };
+
+  async #best(): Promise<ChosenBackend> {
+    const obstacles: string[] = [];
+    for (const [index, backend] of this.all.slice(0, this.#considered).entries()) {
+      const obstacle = await backend.unavailable();
+      if (obstacle === undefined) {
+        this.#considered = Math.min(this.#considered, index + 1);
+        return { backend, note: [`attach backend ${backend.name} was chosen`, ...obstacles].join('; ') };
+      }
+      obstacles.push(`${backend.name} can't be used: ${obstacle}`);
     }
-    obstacles.push(`${backend.name} can't be used: ${obstacle}`);
+    if (this.#considered === this.all.length) throw new DeviceError('refused', obstacles.join('; '));
+    throw new DeviceError('unavailable', `${obstacles.join('; ')}; it could be used before, so no lesser backend is chosen`);
   }
-  throw new DeviceError('refused', obstacles.join('; '));
 }

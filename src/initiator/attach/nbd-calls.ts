@@ -10,6 +10,8 @@ export type NbdCall =
   /** Answers the index of the new device. */
   | { readonly op: 'connect'; readonly device: NbdConnect }
   | { readonly op: 'reconfigure'; readonly change: NbdReconfigure }
+  /** One change after the other, and `last` whatever becomes of them: nothing comes in between. */
+  | { readonly op: 'grow'; readonly changes: readonly NbdReconfigure[]; readonly last: NbdReconfigure }
   /** Does nothing when the device is gone, or another's by the time the call is made. */
   | { readonly op: 'disconnect'; readonly index: number; readonly identifier: string };
 
@@ -65,6 +67,7 @@ export class NbdCalls {
   #startedMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isStuck = false;
+  #isStopped = false;
 
   constructor(options: NbdCallsOptions) {
     this.#options = options;
@@ -80,9 +83,15 @@ export class NbdCalls {
     );
   }
 
+  /** Nothing is asked of the driver any more. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   /** Throws NbdCallError. */
   async run(call: NbdCall): Promise<NbdProbe | number | undefined> {
     if (this.#isStuck) throw new NbdCallError('', this.trouble);
+    if (this.#isStopped) throw new NbdCallError('', 'this initiator ends, and asks nothing of the kernel any more');
     return new Promise((resolve, reject) => {
       this.#queue.push({ call, resolve, reject });
       this.#next();
@@ -98,6 +107,7 @@ export class NbdCalls {
 
   /** Ends the thread; one that is stuck ends with its call. */
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     void this.#thread?.terminate();
   }
@@ -175,6 +185,8 @@ function describe(call: NbdCall): string {
       return `NBD_CMD_CONNECT for ${call.device.identifier}`;
     case 'reconfigure':
       return `NBD_CMD_RECONFIGURE of /dev/nbd${call.change.index}`;
+    case 'grow':
+      return `NBD_CMD_RECONFIGURE of /dev/nbd${call.last.index}, which grows`;
     case 'disconnect':
       return `NBD_CMD_DISCONNECT of /dev/nbd${call.index}`;
   }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SECTOR_BYTES } from '../../aoe/constants.ts';
 import { closeFd } from '../../system/unix-socket.ts';
 import { waitUntil } from '../../system/waiting.ts';
@@ -25,6 +26,7 @@ const TUNING: NbdTuning = {
 /** What the kernel may send as one request before it has been told a smaller size (Linux 6.12). */
 const FIRST_REQUEST_BYTES_MAX = 1_280 * 1_024;
 const RELEASE_MS = 5_000;
+const HOLD_AGAIN_MS = 5_000;
 
 /** What devices need from those around them. */
 export interface NbdSurroundings {
@@ -102,7 +104,7 @@ export class NbdDevice {
     try {
       await this.link.disconnect(force);
     } catch (error) {
-      this.link.reopen();
+      this.goOn('it could not be detached');
       throw error;
     }
     if (await waitUntil(() => this.#isSurelyGone, RELEASE_MS)) return;
@@ -133,13 +135,17 @@ export class NbdDevice {
     if (this.link.trouble !== '') {
       throw new DeviceError('unavailable', `${this.path} of ${name} can't grow now: it ${this.link.trouble}`);
     }
-    const { calls } = this.#around;
     const which = { index: this.index, identifier };
-    await calls.run({ op: 'reconfigure', change: { ...which, ...GROWING } });
+    const changes = [
+      { ...which, ...GROWING },
+      { ...which, sizeBytes: BigInt(sizeBytes) },
+    ];
     try {
-      await calls.run({ op: 'reconfigure', change: { ...which, sizeBytes: BigInt(sizeBytes) } });
-    } finally {
-      await this.#holdAsBefore();
+      await this.#around.calls.run({ op: 'grow', changes, last: { ...which, ...HOLDING } });
+      await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+    } catch (error) {
+      void this.holdAgain();
+      throw error;
     }
   }
 
@@ -147,6 +153,22 @@ export class NbdDevice {
   async #holdAsBefore(): Promise<void> {
     await this.#hold();
     await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+  }
+
+  /** Makes the kernel hold I/O as before, if somebody who let the device grow could not; goes on until that is done. */
+  async holdAgain(): Promise<void> {
+    for (let told = false; ; told = true) {
+      try {
+        if (this.#around.calls.isStopped || !this.#isOurs || !this.#isLeftInTheMiddle) return;
+        await this.#holdAsBefore();
+        if (told) this.#tell('holds its I/O again');
+        return;
+      } catch (error) {
+        const risk = `gives its I/O up when its server is away for ${GROWING.deadConnectionSeconds} s, until it can be set again`;
+        if (!told) this.#tell(`${risk}: ${(error as Error).message}`);
+      }
+      await sleep(HOLD_AGAIN_MS, undefined, { ref: false });
+    }
   }
 
   /**
@@ -169,6 +191,11 @@ export class NbdDevice {
     } catch (error) {
       this.#tell(`works, but could not be set: ${(error as Error).message}`);
     }
+  }
+
+  /** It was to be another's, or taken away, and is not: it is connected again, if it was to be. */
+  goOn(reason: string): void {
+    if (this.link.reopen()) void this.takeUp(reason);
   }
 
   /** @throws DeviceError: nobody knows */

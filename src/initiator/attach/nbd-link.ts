@@ -35,6 +35,8 @@ export class NbdLink {
   #isLost = false;
   #isClosed = false;
   #isConnecting = false;
+  /** It has been connected, or was to be: a survivor whose target has not been found again is not. */
+  #isWanted = false;
   #wake: () => void = () => undefined;
 
   /** Of a device that is not connected. */
@@ -57,8 +59,14 @@ export class NbdLink {
     return this.#connection?.id;
   }
 
+  /** Why the device is not connected yet. */
+  waitFor(reason: string): void {
+    if (this.#connection === undefined) this.#trouble = `waits ${reason}`;
+  }
+
   /** The kernel has taken this connection. */
   adopt(connection: KernelConnection): void {
+    this.#isWanted = true;
     this.#connection = connection;
     this.#trouble = '';
     void connection.ended.then((goodbye) => this.#ended(connection, goodbye));
@@ -66,6 +74,7 @@ export class NbdLink {
 
   /** Offers sockets until the kernel takes one. */
   async reconnect(reason: string): Promise<void> {
+    this.#isWanted = true;
     if (this.#isConnecting) return;
     this.#isConnecting = true;
     const started = performance.now();
@@ -74,11 +83,11 @@ export class NbdLink {
     this.#trouble = reason;
     for (let pauseMs = RETRY_MS_MIN; !this.#isClosed && !this.#isLost; pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)) {
       const failure = await this.#offer().catch((error: unknown) => (error as Error).message);
-      if (failure === undefined || this.#isClosed || this.#isLost) break;
-      this.#trouble = `waits to be connected to this initiator again (${reason}): ${failure}`;
-      if (failure !== told || performance.now() - toldMs > REMINDER_MS) {
+      if (this.#connection !== undefined || this.#isClosed || this.#isLost) break;
+      this.#trouble = `waits to be connected to this initiator again (${reason}): ${failure ?? 'it was closed meanwhile'}`;
+      if (this.#trouble !== told || performance.now() - toldMs > REMINDER_MS) {
         this.#tell('nbd', this.#trouble);
-        [told, toldMs] = [failure, performance.now()];
+        [told, toldMs] = [this.#trouble, performance.now()];
       }
       await this.#pause(pauseMs);
     }
@@ -116,10 +125,10 @@ export class NbdLink {
     await this.#hangUp();
   }
 
-  /** Connects again, if it must: the device was not ended after all, or is nobody else's. */
-  reopen(reason = 'it could not be detached'): void {
+  /** The device was not ended after all, or is nobody else's. @returns whether it must be connected again */
+  reopen(): boolean {
     this.#isClosed = false;
-    if (this.#connection === undefined && !this.#isLost) void this.reconnect(reason);
+    return this.#isWanted && this.#connection === undefined && !this.#isLost;
   }
 
   /** Offers the kernel one socket. @returns why it has not taken it. @throws Error: why none could be offered */

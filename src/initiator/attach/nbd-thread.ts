@@ -45,6 +45,13 @@ function carryOut(control: NbdControl, call: NbdCall): NbdProbe | number | undef
     case 'reconfigure':
       control.reconfigure(call.change);
       return undefined;
+    case 'grow':
+      try {
+        for (const change of call.changes) control.reconfigure(change);
+      } finally {
+        control.reconfigure(call.last);
+      }
+      return undefined;
     case 'disconnect':
       // Only the index can be given to the driver, and whoever asks may have waited for long since he has looked.
       if (identifierOf(call.index) === call.identifier) control.disconnect(call.index);

@@ -84,6 +84,8 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     signal.throwIfAborted();
     await this.#watch();
     const { name, request } = volume;
+    // One that could not be taken away, and that nobody was told of.
+    await this.#devices.get(name)?.end(true);
     const index = this.#staticMinors ? staticIndex(request.shelf, request.slot) : undefined;
     const record = { ...volume, identifier: newIdentifier(name), bootId: bootId(), blockBytes: BLOCK_BYTES };
     // Before the device is made: whoever finds this initiator killed knows the device by its identifier.
@@ -93,8 +95,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       this.#devices.set(name, device);
       return device.path;
     } catch (error) {
-      // A device that could not be taken away again is for the next initiator.
-      if (isSurelyGone(record)) await removeNbdRecord(this.#folder, name);
+      await this.#forget(record);
       throw error;
     }
   }
@@ -178,7 +179,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
 
   /** The devices are ours after all. */
   goOn(): void {
-    for (const { link } of this.#devices.values()) link.reopen('they were not handed over');
+    for (const device of this.#devices.values()) device.goOn('they were not handed over');
   }
 
   survivors(): readonly Survivor[] {
@@ -198,12 +199,14 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     const device = this.#devices.get(volume.name);
     if (device === undefined) return;
     this.#ready.add(device.record.identifier);
+    device.link.waitFor('until nothing can arrive any more that the initiator before has sent');
     void this.#watch()
       .catch(() => undefined)
       .then(async () => this.#quarantine?.end())
       .then(async () => {
         // It may have come by a hand-over.
         if (device.link.connection === undefined) await device.takeUp('the initiator before has ended');
+        else await device.holdAgain();
       });
   }
 
@@ -233,6 +236,21 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   stop(): void {
     for (const { link } of this.#devices.values()) link.close();
     this.#calls.stop();
+  }
+
+  /** Making a device has failed. One that could not be taken away again is for the next attach, or the next initiator. */
+  async #forget(record: NbdRecord): Promise<void> {
+    const { name, identifier } = record;
+    const devices = devicesNow();
+    const left = devices?.find((device) => device.identifier === identifier);
+    if (left !== undefined) {
+      this.#devices.set(name, new NbdDevice(record, left.index, this.#around));
+      this.#notice(
+        'nbd',
+        name,
+        `/dev/nbd${left.index} was made of ${name}, could not be used, and could not be taken away again`,
+      );
+    } else if (devices !== undefined) await removeNbdRecord(this.#folder, name);
   }
 
   get #around(): NbdSurroundings {
@@ -267,10 +285,11 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   }
 }
 
-function isSurelyGone(record: NbdRecord): boolean {
+/** Undefined where that can't be known. */
+function devicesNow(): ReturnType<typeof nbdDevices> | undefined {
   try {
-    return !nbdDevices().some(({ identifier }) => identifier === record.identifier);
+    return nbdDevices();
   } catch {
-    return false;
+    return undefined;
   }
 }

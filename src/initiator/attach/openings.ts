@@ -31,13 +31,15 @@ export class Openings {
       dataPath.execute({ op: 'detach', name, force: true }).catch(() => undefined);
     };
     given.addEventListener('abort', giveUp);
+    let hints = quarantineHints;
     try {
       await this.#quarantine.end(given);
+      hints = this.#hints.bind(this);
       const { attachment } = await ask(dataPath, { op: 'attach', attach: request }, 'attached');
       given.throwIfAborted();
       return attachment;
     } catch (error) {
-      throw given.aborted ? givenUp(error, given.reason, await this.#hints()) : error;
+      throw given.aborted ? givenUp(error, given.reason, await hints()) : error;
     } finally {
       given.removeEventListener('abort', giveUp);
       this.#waiting.delete(name);
@@ -52,6 +54,11 @@ export class Openings {
     const names = interfaces.map(({ name }) => name).join(', ');
     return [`check that it is switched on and on the same network as ${names}`];
   }
+}
+
+/** The target has not even been looked for. */
+async function quarantineHints(): Promise<string[]> {
+  return Promise.resolve(['what an initiator before this one has sent may still be on its way, or that one has not ended yet']);
 }
 
 /** What was waited for, and why no longer. */

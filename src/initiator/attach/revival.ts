@@ -37,6 +37,11 @@ export class Revival {
     });
   }
 
+  /** Whether a volume is being brought back. */
+  isUnderway(name: string): boolean {
+    return this.#underway.has(name);
+  }
+
   /** What keeps a volume from coming back; '' when nothing does. */
   trouble(name: string): string {
     return this.#underway.get(name)?.trouble ?? '';

@@ -56,7 +56,7 @@ export class Giver {
       const obstacle = await attachments.suspend(REASON, SUSPEND_MS);
       if (obstacle !== undefined) throw new RpcError('ABORTED', obstacle);
       await this.#requireReady(request);
-      await this.#giveAll(request.socketPath);
+      await this.#giveAll(request);
       resolve(true);
     } catch (error) {
       this.#giving = undefined;
@@ -91,10 +91,11 @@ export class Giver {
     }
   }
 
-  async #giveAll(socketPath: string): Promise<void> {
+  /** A device whose volume the other one could not serve stays here, and goes the way of a crash when this initiator ends. */
+  async #giveAll({ socketPath, ready }: HandOverRequestMessage): Promise<void> {
     const { dataPath, nbd } = this.#options;
     nbd.pause();
-    const devices = nbd.devices();
+    const devices = nbd.devices().filter(({ identifier }) => ready.includes(identifier));
     const connections = devices.flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
     let frozen: readonly FrozenConnection[] = [];
     let channel: Channel | undefined;

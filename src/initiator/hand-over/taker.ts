@@ -31,6 +31,8 @@ export interface TakerOptions {
   readonly isGone: () => boolean;
   /** Told why it has to wait, once for each reason. */
   readonly waits: (reason: string) => void;
+  /** Gives up, as long as nothing has been taken over. */
+  readonly signal: AbortSignal;
 }
 
 /** What goes with the devices. */
@@ -54,12 +56,13 @@ interface GivenConnection {
  * @throws RpcError, Error: why it could not be done
  */
 export async function takeOver(options: TakerOptions, known: readonly string[]): Promise<Taken> {
-  const { nbd, isGone, waits } = options;
+  const { nbd, isGone, waits, signal } = options;
   const endMs = performance.now() + PATIENCE_MS;
   let told = '';
   for (;;) {
-    await waitUntil(() => nbd.ready.length === known.length || isGone(), READY_MS);
+    await waitUntil(() => nbd.ready.length === known.length || isGone() || signal.aborted, READY_MS);
     if (isGone()) throw new Error('it has ended');
+    requireWanted(signal);
     crashPoint('take-ready');
     try {
       const { channel, refused } = await askFor(options, known);
@@ -116,6 +119,11 @@ async function accept(listener: number, signal: AbortSignal): Promise<Channel> {
   }
 }
 
+/** One that has been stopped would take the devices over only to leave them alone. @throws Error */
+function requireWanted(signal: AbortSignal): void {
+  if (signal.aborted) throw new Error('this one has been stopped');
+}
+
 class Taking {
   readonly #options: TakerOptions;
   readonly #channel: Channel;
@@ -135,6 +143,7 @@ class Taking {
       rest = await this.#receiveAll();
       crashPoint('take-received-all');
       if (!this.#options.nbd.isUnchanged) throw new Error('a device was attached, changed or detached meanwhile');
+      requireWanted(this.#options.signal);
       await this.#channel.send({ kind: 'taken' }, MESSAGE_MS);
     } catch (error) {
       await this.#options.nbd.giveBack();

@@ -76,3 +76,26 @@ kernelCase(
     }),
   120_000,
 );
+
+kernelCase(
+  'an idle device whose target is away keeps no initiator from being replaced, and works when that is back',
+  async () =>
+    withWriter(async (host) => {
+      const disk = host.lab.disk('idle');
+      const target = await host.lab.vblade('e10.4', disk);
+      const idle = await host.attach('e10.4');
+      await target.end('SIGKILL');
+      await eventually('it to be down', 60_000, async () => (await host.attachment('e10.4'))?.state === 'down');
+      const old = host.initiator;
+      const next = await host.replace();
+      assert.ok(stillMs(next) >= 0, 'it has not taken over');
+      await eventually('the old one to end', 20_000, () => !old.process.running);
+      await progress(host);
+      await host.lab.vblade('e10.4', disk);
+      await host.connected('e10.4');
+      assert.equal((await host.attachment('e10.4'))?.device, idle);
+      execFileSync('dd', ['if=/dev/zero', `of=${idle}`, 'bs=4096', 'count=1', 'oflag=direct', 'status=none']);
+      await host.detach('e10.4');
+    }),
+  120_000,
+);
