@@ -64,7 +64,7 @@ function laboratory() {
     ...{ name: 'nbd', unavailable: async () => Promise.resolve(undefined), removeLeftovers: unused },
     attach: async () => Promise.resolve(`/dev/nbd${String(devices.push('made') - 1)}`),
     detach: async () => driver.takeAway(),
-    lasting: { trouble: () => '', isLost: () => false } as Partial<LastingDevices> as LastingDevices,
+    lasting: { trouble: () => '', isLost: () => false, abandon: () => undefined } as Partial<LastingDevices> as LastingDevices,
   };
   const service = new AttachService({
     ...{ dataPath, backends: new Backends([backend]), defaultBackend: 'auto', quarantine },

@@ -43,6 +43,7 @@ function serviceOf(dataPath: OneVolume, detach: AttachBackend['detach']): Attach
     survivors: () => [SURVIVOR],
     trouble: () => '',
     isLost: () => false,
+    abandon: () => undefined,
     resume: () => undefined,
   } as Partial<LastingDevices>;
   const unused = async (): Promise<never> => Promise.reject(new Error('not to be called'));

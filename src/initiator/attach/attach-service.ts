@@ -144,6 +144,7 @@ export class AttachService {
       if (force) {
         // First: what has been closed under it, it would attach again.
         await this.#revival.end(name);
+        attached.backend.lasting?.abandon(name);
         await this.#close(name, true, signal);
         await this.#takeAway(attached, true);
       } else {

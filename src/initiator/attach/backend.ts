@@ -44,6 +44,9 @@ export interface LastingDevices {
   /** Takes a survivor up again, whose volume is served now. Goes on by itself, for as long as it takes. */
   resume(survivor: Survivor): void;
 
+  /** The device will be taken away from its users: nobody misses its volume from now on. */
+  abandon(name: string): void;
+
   /** The volume's settings have been changed: a later initiator shall have them, too. */
   remember(name: string, request: AttachRequest): Promise<void>;
 

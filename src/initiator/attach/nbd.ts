@@ -210,6 +210,10 @@ export class NbdBackend implements AttachBackend, LastingDevices {
       });
   }
 
+  abandon(name: string): void {
+    this.#devices.get(name)?.link.close();
+  }
+
   async remember(name: string, request: AttachRequest): Promise<void> {
     const device = this.#devices.get(name);
     if (device === undefined) return;
