@@ -1,6 +1,7 @@
 import { configStringText } from '../aoe/config.ts';
 import type { TargetReport } from '../initiator/messages.ts';
 import { isVolumeError } from '../volumes/errors.ts';
+import { FENCING_UNKNOWN } from '../volumes/fencing.ts';
 import type { FencingLevel, SightRecord } from '../volumes/records.ts';
 import type { InitiatorClient } from './initiator-client.ts';
 import type { NodeView } from './node-recorder.ts';
@@ -91,12 +92,12 @@ export class Sights {
 
   #sight(target: TargetReport): SightRecord {
     const { serial, model, sectors, paths } = target;
-    const { configString = configStringText(target.configString), fencing = 'claim' } = this.#acquaintance(target);
+    const { configString = configStringText(target.configString), fencing } = this.#acquaintance(target);
     return {
       identity: { serial, model, sizeBytes: sectors * SECTOR_BYTES },
       configString,
       interfaces: [...new Set(paths.map((path) => path.interface))].toSorted(),
-      fencing,
+      ...(fencing === undefined ? { fencing: FENCING_UNKNOWN, isFencingUnknown: true } : { fencing }),
     };
   }
 

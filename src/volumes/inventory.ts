@@ -1,6 +1,6 @@
 import { isTargetAddress } from './addresses.ts';
 import { ownershipOf, staticClaimOf } from './claim.ts';
-import { weakerFencing } from './fencing.ts';
+import { FENCING_UNKNOWN, weakerFencing } from './fencing.ts';
 import type { ClaimRecord, DiskIdentity, FencingLevel, NodeRecord, SightRecord, TargetRecord } from './records.ts';
 
 /** One node's sight of a target. */
@@ -12,7 +12,8 @@ export interface Sighting {
 /** What all nodes together say of a target that at least one sees. */
 interface Consensus {
   readonly identity: DiskIdentity;
-  readonly fencing: FencingLevel;
+  /** The least that a node has found out; undefined while none has. */
+  readonly fencing: FencingLevel | undefined;
   /** The config string of the nodes that see one: another node has not looked again since it was set. */
   readonly configString: string;
   /** Some see that string, and the others none. */
@@ -68,7 +69,7 @@ export function nextTarget(
 ): TargetRecord | undefined {
   const seen = consensus(address, nodes);
   const next = successor(address, record, seen, clusterId);
-  return next === undefined || isSame(record, next) ? undefined : next;
+  return next === undefined || isUnchanged(record, next) ? undefined : next;
 }
 
 function successor(
@@ -90,7 +91,13 @@ function successor(
   const reason = seen.conflict || replaced || (isPast || isClaimed ? '' : whyForeign(seen.configString, clusterId));
   const free = isClaimed ? 'Static' : 'Available';
   const state = reason === '' ? free : 'Foreign';
-  return { address, state, reason, identity, fencing: seen.fencing, claim: undefined, publications, task };
+  return { address, state, reason, identity, fencing: fencingOf(identity, record, seen), claim: undefined, publications, task };
+}
+
+/** A node that has not asked the target yet, because it has just started, is no reason to forget what is known of the disk. */
+function fencingOf(identity: DiskIdentity, record: TargetRecord | undefined, { fencing }: Consensus): FencingLevel {
+  const recorded = record !== undefined && isSameDisk(record.identity, identity) ? record.fencing : FENCING_UNKNOWN;
+  return fencing ?? recorded;
 }
 
 /**
@@ -119,7 +126,7 @@ function whileClaimed(record: TargetRecord, seen: Consensus | undefined, cluster
   const objection = seen.conflict || whyAnother(identity, seen.identity);
   if (objection !== '') return { ...record, reason: objection };
   const reason = claim === undefined ? '' : whyNotOurs(claim, seen.configString, clusterId);
-  return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
+  return { ...record, identity: seen.identity, fencing: fencingOf(seen.identity, record, seen), reason };
 }
 
 /** Until a person releases it: whatever is wrong passes, and then its target may have forgotten that it is not free. */
@@ -131,7 +138,7 @@ function whileStatic(record: TargetRecord, seen: Consensus | undefined, clusterI
   if (objection !== '') return { ...record, reason: objection };
   const isOurs = isStaticClaim(seen.configString, record.address, clusterId);
   const reason = isOurs ? '' : whyForeign(seen.configString, clusterId);
-  return { ...record, identity: seen.identity, fencing: seen.fencing, reason };
+  return { ...record, identity: seen.identity, fencing: fencingOf(seen.identity, record, seen), reason };
 }
 
 /** Which disk nodes see at an address, and why they can't all mean the same one. */
@@ -145,9 +152,9 @@ export function seenIdentity(
 
 /** Why the disk that is seen can't be the one that a volume is on; empty when it can. A disk may grow. */
 export function whyAnother(known: DiskIdentity, seen: DiskIdentity): string {
-  const isSameDisk = known.serial === seen.serial && known.model === seen.model;
-  if (isSameDisk && seen.sizeBytes >= known.sizeBytes) return '';
-  const what = isSameDisk ? 'the disk has shrunk' : 'another disk is at this address';
+  const isSame = isSameDisk(known, seen);
+  if (isSame && seen.sizeBytes >= known.sizeBytes) return '';
+  const what = isSame ? 'the disk has shrunk' : 'another disk is at this address';
   return `${what}: the volume is on ${describe(known)}; seen is ${describe(seen)}`;
 }
 
@@ -163,17 +170,18 @@ function whyNotOurs({ claim, confirmed }: ClaimRecord, configString: string, clu
 function consensus(address: string, nodes: readonly NodeRecord[]): Consensus | undefined {
   const first = nodes.find(({ targets }) => targets[address] !== undefined);
   if (first === undefined) return undefined;
-  let { identity, fencing, configString } = first.targets[address];
+  let { identity, configString } = first.targets[address];
+  let fencing: FencingLevel | undefined;
   let conflict = '';
   let [isNoneSeen, isOtherSeen] = [false, false];
   for (const node of nodes) {
     const sight = node.targets[address];
     if (sight === undefined) continue;
-    const isSameDisk = sight.identity.serial === identity.serial && sight.identity.model === identity.model;
-    if (!isSameDisk && conflict === '') conflict = twoDisks(address, first, node);
+    const isSame = isSameDisk(sight.identity, identity);
+    if (!isSame && conflict === '') conflict = twoDisks(address, first, node);
     // What all of them have: a volume may be used from any node.
-    if (isSameDisk && sight.identity.sizeBytes < identity.sizeBytes) identity = sight.identity;
-    fencing = weakerFencing(fencing, sight.fencing);
+    if (isSame && sight.identity.sizeBytes < identity.sizeBytes) identity = sight.identity;
+    if (sight.isFencingUnknown !== true) fencing = weakerFencing(fencing ?? sight.fencing, sight.fencing);
     if (configString === '') configString = sight.configString;
     if (sight.configString === '') isNoneSeen = true;
     else if (sight.configString !== configString) isOtherSeen = true;
@@ -186,19 +194,22 @@ function twoDisks(address: string, a: NodeRecord, b: NodeRecord): string {
   return `two disks share the address ${address}: ${one}, ${other}; give one of them another address`;
 }
 
+function isSameDisk(a: DiskIdentity, b: DiskIdentity): boolean {
+  return a.serial === b.serial && a.model === b.model;
+}
+
 function describe({ serial, model, sizeBytes }: DiskIdentity): string {
   return `serial '${serial}', model '${model}', ${sizeBytes} bytes`;
 }
 
 /** Whether what nextTarget decides about is equal. */
-function isSame(record: TargetRecord | undefined, next: TargetRecord): boolean {
+function isUnchanged(record: TargetRecord | undefined, next: TargetRecord): boolean {
   return (
     record !== undefined &&
     record.state === next.state &&
     record.reason === next.reason &&
     record.fencing === next.fencing &&
-    record.identity.serial === next.identity.serial &&
-    record.identity.model === next.identity.model &&
+    isSameDisk(record.identity, next.identity) &&
     record.identity.sizeBytes === next.identity.sizeBytes
   );
 }

@@ -111,7 +111,13 @@ const targetRecord = object<TargetRecord>({
   task: optional(task),
 });
 
-const sight = object<SightRecord>({ identity, configString: text, interfaces: texts, fencing });
+const sight = object<SightRecord>({
+  identity,
+  configString: text,
+  interfaces: texts,
+  fencing,
+  isFencingUnknown: optional(flag),
+});
 const nodeRecord = object<NodeRecord>({
   nodeId: text,
   macs: texts,

@@ -132,6 +132,11 @@ export interface SightRecord {
   readonly configString: string;
   readonly interfaces: readonly string[];
   readonly fencing: FencingLevel;
+  /**
+   * This node has not found out yet what the target can do: `fencing` is what every target can, and says nothing. Missing means false.
+   * Older controllers don't look at it; without `fencing` they would take the record for damaged, and its node for dead.
+   */
+  readonly isFencingUnknown?: boolean | undefined;
 }
 
 /** A volume as it stands on a node: staged there, so it may be written from there. */

@@ -14,7 +14,9 @@ const identities = fc.record({ serial: fc.constantFrom('s', 't'), model: fc.cons
 const fencing = fc.constantFrom(...FENCING_LEVELS);
 /** None to three nodes that see the target, and one that doesn't. */
 const nodeLists: fc.Arbitrary<NodeRecord[]> = fc
-  .array(fc.record({ identity: identities, configString: configStrings, fencing }), { maxLength: 3 })
+  .array(fc.record({ identity: identities, configString: configStrings, fencing, isFencingUnknown: fc.boolean() }), {
+    maxLength: 3,
+  })
   .map((sights) => [
     nodeRecord('blind', []),
     ...sights.map((sight, index) => nodeRecord(`${index}`, [], { targets: { [A]: sightRecord(A, sight) } })),

@@ -9,6 +9,7 @@ const CLAIM = claimRecord().claim;
 const OURS = formatConfigString(CLUSTER, CLAIM);
 const THEIRS = formatConfigString('cluster-2', CLAIM);
 const A = 'e10.3';
+const STATIC = formatConfigString(CLUSTER, staticClaimOf(CLUSTER, A));
 
 /** Nodes that see the target, or nothing where it says undefined. */
 function nodesSeeing(...sights: (Partial<SightRecord> | undefined)[]): NodeRecord[] {
@@ -91,6 +92,28 @@ describe('nextTarget() of a target that is nobody’s', () => {
     expect(next(undefined, { fencing: 'claim' }, { identity }, {})).toMatchObject({ identity, fencing: 'claim' });
   });
 
+  test('leaves the level as it is while no node has found out another, and counts on no more than a config string at first', () => {
+    const unknown = { fencing: 'claim', isFencingUnknown: true } as const;
+    const unsure = { ...free, fencing: 'claim' };
+    for (const [record, configString] of [
+      [free, ''],
+      [claimed, OURS],
+      [targetRecord(A, { state: 'Static' }), STATIC],
+    ] as const) {
+      const seen = { ...unknown, configString };
+      expect(next(record, seen)).toBeUndefined();
+      expect(next({ ...record, fencing: 'claim' }, seen, { ...seen, fencing: 'reserve', isFencingUnknown: false })).toEqual(
+        record,
+      );
+      expect(next(record, seen, { ...seen, isFencingUnknown: false })).toEqual({ ...record, fencing: 'claim' });
+    }
+    expect(next(undefined, unknown)).toEqual(unsure);
+    expect(next(undefined, unknown, {})).toEqual(free);
+    expect(next(missing, unknown)).toEqual(free);
+    const identity = { serial: 'new', model: 'Disk', sizeBytes: 200 * GI };
+    expect(next(free, { ...unknown, identity })).toEqual({ ...unsure, identity });
+  });
+
   test('takes up another disk, unless a static volume on it is published', () => {
     const identity = { serial: 'new', model: 'Disk', sizeBytes: 200 * GI };
     expect(next(free, { identity })).toMatchObject({ state: 'Available', identity });
@@ -111,7 +134,7 @@ describe('nextTarget() of a target that is nobody’s', () => {
 });
 
 describe('nextTarget() of a target that a static volume has claimed', () => {
-  const configString = formatConfigString(CLUSTER, staticClaimOf(CLUSTER, A));
+  const configString = STATIC;
   const fixed = targetRecord(A, { state: 'Static' });
 
   test('is Static, and stays so when the target has forgotten that or is not seen', () => {

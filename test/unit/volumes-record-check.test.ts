@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { nodeRecordProblem, targetRecordProblem } from '../../src/volumes/record-check.ts';
-import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
+import { claimRecord, nodeRecord, sightRecord, targetRecord } from '../support/volumes-records.ts';
 
 const full = targetRecord('e1.1', {
   state: 'Claimed',
@@ -13,14 +13,20 @@ const full = targetRecord('e1.1', {
   publications: [{ nodeId: 'n', readOnly: true, accessMode: 'X', epoch: 3 }],
   task: { kind: 'wipe', id: '1', nodeId: 'n', state: 'running', message: '', doneBytes: 1, totalBytes: 2 },
 });
-const node = nodeRecord('n', ['e1.1'], { segments: { a: 'b' }, staged: { 'e1.1': { epoch: 1, fenced: false } } });
+const node = nodeRecord('n', [], {
+  targets: { 'e1.1': sightRecord('e1.1', { isFencingUnknown: true }) },
+  segments: { a: 'b' },
+  staged: { 'e1.1': { epoch: 1, fenced: false } },
+});
 
 test('targetRecordProblem() and nodeRecordProblem() find nothing in good records, also after JSON', () => {
   for (const record of [full, targetRecord('e1.1')]) {
     expect(targetRecordProblem('e1.1', record)).toBeUndefined();
     expect(targetRecordProblem('e1.1', JSON.parse(JSON.stringify(record)))).toBeUndefined();
   }
-  expect(nodeRecordProblem('n', JSON.parse(JSON.stringify(node)))).toBeUndefined();
+  for (const record of [node, nodeRecord('n', ['e1.1'])]) {
+    expect(nodeRecordProblem('n', JSON.parse(JSON.stringify(record)))).toBeUndefined();
+  }
   expect(targetRecordProblem('e1.1', { ...full, somethingNewer: 1 })).toBeUndefined();
 });
 
