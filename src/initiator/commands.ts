@@ -142,7 +142,7 @@ export class Commands implements EngineEvents {
         loop.engine.discover(nowUs);
         return { op: 'done' };
       case 'listTargets':
-        return { op: 'targets', targets: [...loop.engine.targets()].filter(isKnown).map(targetReport) };
+        return { op: 'targets', targets: [...loop.engine.targets()].filter(isKnown).map((each) => targetReport(each, nowUs)) };
       case 'attach':
         this.#attach(loop, id, command.attach, nowUs);
         return undefined;

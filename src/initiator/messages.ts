@@ -163,6 +163,8 @@ export interface TargetReport {
   readonly flush: string;
   readonly trim: boolean;
   readonly paths: readonly PathState[];
+  /** Since one of its MACs has last said that it is there; all are asked every minute or so. */
+  readonly silentMs: number;
 }
 
 export interface AttachmentReport {

@@ -6,7 +6,7 @@ import type { Target } from '../aoe/target.ts';
 import type { Loop } from './loop.ts';
 import type { PathState, Statistics, TargetReport } from './messages.ts';
 
-export function targetReport(target: Target): TargetReport {
+export function targetReport(target: Target, nowUs: number): TargetReport {
   const { identity } = target;
   return {
     name: target.name,
@@ -24,7 +24,13 @@ export function targetReport(target: Target): TargetReport {
     flush: identity?.flush ?? '',
     trim: identity?.trim ?? false,
     paths: target.paths.map(pathState),
+    silentMs: silentMs(target, nowUs),
   };
+}
+
+function silentMs({ paths }: Target, nowUs: number): number {
+  const seenUs = Math.max(...paths.map((path) => path.seenUs));
+  return seenUs === -Infinity ? Number.MAX_SAFE_INTEGER : Math.max(0, Math.round((nowUs - seenUs) / 1_000));
 }
 
 function pathState(path: Path): PathState {

@@ -47,10 +47,13 @@ export class Reporter {
     await this.#ended;
   }
 
-  /** Looks at a target anew, after its config string was changed, and reports before this resolves. */
+  /**
+   * Looks at a target anew, after its config string was changed, and reports before this resolves. No other target is asked: whoever
+   * waits for this may hold the lock of a volume.
+   */
   async refresh(address: string): Promise<void> {
     this.#sights.forget(address);
-    await this.#report();
+    await this.#report(address);
   }
 
   async #loop(): Promise<void> {
@@ -63,11 +66,11 @@ export class Reporter {
     }
   }
 
-  /** Never throws: there is always a next time. */
-  async #report(): Promise<void> {
+  /** Never throws: there is always a next time. @param only the target to ask; all when left out */
+  async #report(only?: string): Promise<void> {
     const { recorder } = this.#parts;
     try {
-      const view = await this.#sights.look().catch((error: unknown) => this.#blind(error));
+      const view = await this.#sights.look(only).catch((error: unknown) => this.#blind(error));
       const { interfaces } = view;
       await recorder.report(interfaces === undefined ? view : { ...view, segments: this.#places.segmentsOn(interfaces) });
       await recorder.markFenced(await this.#fenced());

@@ -1,4 +1,5 @@
 import { configStringText } from '../aoe/config.ts';
+import { MAC_GONE_US } from '../aoe/limits.ts';
 import type { TargetReport } from '../initiator/messages.ts';
 import { isVolumeError } from '../volumes/errors.ts';
 import { FENCING_UNKNOWN } from '../volumes/fencing.ts';
@@ -14,6 +15,13 @@ const QUESTIONS_MAX = 128;
 const ASK_AGAIN_MS = 60_000;
 /** A target that did not answer this many questions in a row is not seen any more, until it answers one. */
 const SILENT_QUESTIONS = 2;
+/** It is lost then: asked again after this, and twice as late each time, until discovery hears of it. Each question takes seconds. */
+const LOST_PAUSE_MS = 10_000;
+const LOST_PAUSE_MS_MAX = 300_000;
+/** Lost targets asked in one look, so that many of them don't hold up what is to be told of the others. */
+const LOST_QUESTIONS_MAX = QUESTIONS_PARALLEL;
+/** Of a target that discovery has not heard of for so long it takes no questions to say that it is lost. */
+const LOST_MS = MAC_GONE_US / 1_000;
 /** A target that leaves this many questions about reservations unanswered, but is there, counts as one that knows nothing of them. */
 const UNKNOWN_QUESTIONS = 2;
 const RESERVED_MS = 2_000;
@@ -27,7 +35,11 @@ interface Acquaintance {
   fencing: FencingLevel | undefined;
   /** As it said when asked; undefined until then. */
   configString: string | undefined;
+  /** When it was asked last, or else seen for the first time. */
   askedMs: number;
+  dueMs: number;
+  /** Asked so far. Only an answer to the latest one counts. */
+  questions: number;
   silentQuestions: number;
   unknownQuestions: number;
   /** When to ask about reservations again; Infinity when it has said what it knows of them. */
@@ -43,13 +55,16 @@ export class Sights {
     this.#initiator = initiator;
   }
 
-  /** @throws VolumeError when the initiator does not answer */
-  async look(): Promise<Omit<NodeView, 'segments'>> {
+  /**
+   * @param only the target to ask, if it is due; all that are due when left out
+   * @throws VolumeError when the initiator does not answer
+   */
+  async look(only?: string): Promise<Omit<NodeView, 'segments'>> {
     const interfaces = (await this.#initiator.interfaces()).filter(({ state }) => state === 'up' || state === 'down');
     const targets = (await this.#initiator.targets()).filter(({ sectors, paths }) => sectors > 0 && paths.length > 0);
     const names = new Set(targets.map(({ name }) => name));
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
-    await this.#ask(targets.filter((target) => this.#isDue(target)).slice(0, QUESTIONS_MAX));
+    await this.#ask(this.#due(targets.filter(({ name }) => only === undefined || name === only)));
     const seen = targets.filter((target) => this.#isSeen(target)).toSorted((a, b) => a.shelf - b.shelf || a.slot - b.slot);
     return {
       macs: interfaces.map(({ mac }) => mac).toSorted(),
@@ -63,7 +78,9 @@ export class Sights {
     const known = this.#known.get(address);
     if (known === undefined) return;
     known.configString = undefined;
-    known.askedMs = -Infinity;
+    known.dueMs = 0;
+    // Who is being asked now may answer what was there before.
+    known.questions++;
     known.silentQuestions = 0;
   }
 
@@ -71,17 +88,32 @@ export class Sights {
     const identity = `${target.serial} ${target.model}`;
     const known = this.#known.get(target.name);
     if (known?.identity === identity) return known;
+    const silentQuestions = target.silentMs > LOST_MS ? SILENT_QUESTIONS : 0;
     const made = {
-      ...{ identity, fencing: undefined, configString: undefined },
-      ...{ askedMs: -Infinity, silentQuestions: 0, unknownQuestions: 0, fencingDueMs: 0 },
+      ...{ identity, fencing: undefined, configString: undefined, askedMs: performance.now(), dueMs: 0 },
+      ...{ questions: 0, silentQuestions, unknownQuestions: 0, fencingDueMs: 0 },
     };
     this.#known.set(target.name, made);
     return made;
   }
 
-  #isDue(target: TargetReport): boolean {
-    const known = this.#acquaintance(target);
-    return known.fencing === undefined || known.silentQuestions > 0 || performance.now() - known.askedMs >= ASK_AGAIN_MS;
+  /** Whom to ask now: those who have waited longest, and then some of the lost. */
+  #due(targets: readonly TargetReport[]): TargetReport[] {
+    const due = targets.filter((target) => this.#isHeardAgain(target) || this.#acquaintance(target).dueMs <= performance.now());
+    due.sort((a, b) => this.#acquaintance(a).askedMs - this.#acquaintance(b).askedMs);
+    const present = due.filter((target) => !this.#isLost(target));
+    const lost = due.filter((target) => this.#isLost(target));
+    return [...present.slice(0, QUESTIONS_MAX), ...lost.slice(0, LOST_QUESTIONS_MAX)];
+  }
+
+  #isLost(target: TargetReport): boolean {
+    return this.#acquaintance(target).silentQuestions >= SILENT_QUESTIONS && !this.#isHeardAgain(target);
+  }
+
+  /** It has said that it is there since it left a question unanswered. */
+  #isHeardAgain(target: TargetReport): boolean {
+    const { silentQuestions, askedMs } = this.#acquaintance(target);
+    return silentQuestions > 0 && performance.now() - target.silentMs > askedMs;
   }
 
   /** What the data path says of a volume in use is better than any question. */
@@ -110,17 +142,30 @@ export class Sights {
   async #askOne(target: TargetReport): Promise<void> {
     const known = this.#acquaintance(target);
     known.askedMs = performance.now();
-    try {
-      // Whoever has claimed it at one of its MACs has it.
-      const { texts } = await this.#initiator.configString(target.name, 'READ');
-      known.configString = texts.find((text) => text !== '') ?? '';
-      known.silentQuestions = 0;
-    } catch (error) {
-      if (!isVolumeError(error)) throw error;
-      known.silentQuestions++;
+    const question = ++known.questions;
+    const configString = await this.#readConfigString(target.name);
+    if (known.questions !== question) return;
+    if (configString === undefined) {
+      known.dueMs = performance.now() + lostPauseMs(++known.silentQuestions);
       return;
     }
+    known.configString = configString;
+    known.silentQuestions = 0;
+    known.dueMs = known.askedMs + ASK_AGAIN_MS;
     if (known.fencingDueMs <= performance.now()) await this.#askFencing(target.name, known);
+    if (known.fencing === undefined) known.dueMs = 0;
+  }
+
+  /** @returns undefined when it is silent */
+  async #readConfigString(address: string): Promise<string | undefined> {
+    try {
+      const { texts } = await this.#initiator.configString(address, 'READ');
+      // Whoever has claimed it at one of its MACs has it.
+      return texts.find((text) => text !== '') ?? '';
+    } catch (error) {
+      if (!isVolumeError(error)) throw error;
+      return undefined;
+    }
   }
 
   /**
@@ -141,4 +186,9 @@ export class Sights {
       known.fencingDueMs = performance.now() + Math.min(pauseMs, UNKNOWN_PAUSE_MS_MAX);
     }
   }
+}
+
+function lostPauseMs(silentQuestions: number): number {
+  if (silentQuestions < SILENT_QUESTIONS) return 0;
+  return Math.min(LOST_PAUSE_MS * 2 ** (silentQuestions - SILENT_QUESTIONS), LOST_PAUSE_MS_MAX);
 }

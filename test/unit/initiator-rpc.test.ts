@@ -50,7 +50,8 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe('RpcServer and RpcClient', () => {
   test('call() carries numbers beyond 32 bits, bytes, lists and what has its default value', async () => {
-    const target = { name: 'e10.3', shelf: 10, slot: 3, sectors: 2 ** 48 - 1, configString: Uint8Array.of(0, 255) };
+    const numbers = { shelf: 10, slot: 3, sectors: 2 ** 48 - 1, silentMs: Number.MAX_SAFE_INTEGER };
+    const target = { name: 'e10.3', ...numbers, configString: Uint8Array.of(0, 255) };
     const path = await serve({ ListTargets: async () => Promise.resolve({ targets: [target] }) });
     expect(await client.call('ListTargets', {}, TIMEOUT)).toMatchObject({
       targets: [{ ...target, configString: Buffer.of(0, 255), state: '', trim: false, paths: [] }],
