@@ -213,9 +213,14 @@ export async function letReadersIn(initiator: InitiatorClient, address: string, 
 
 /**
  * Gives a reservation back, if it is still ours: a plain "set" is refused to those who are not in the list.
+ * @param heirs MACs that alone may do I/O from then on; everybody may where there are none
  * @returns false when it is somebody else's by now
  */
-export async function releaseReservation(initiator: InitiatorClient, address: string): Promise<boolean> {
-  const { error } = await initiator.reserve(address, 'SET', []);
+export async function releaseReservation(
+  initiator: InitiatorClient,
+  address: string,
+  heirs: readonly string[] = [],
+): Promise<boolean> {
+  const { error } = await initiator.reserve(address, 'SET', heirs);
   return error !== ERROR_RESERVED;
 }

@@ -1,8 +1,9 @@
 import { VolumeError } from '../../volumes/errors.ts';
 import { fencedNodeOf } from '../../volumes/task-ids.ts';
 import { crashPoint } from '../crash-points.ts';
-import { requireClaim, reserveForUs } from '../staging/ownership.ts';
+import { requireClaim } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
+import { reserveForTask } from './task-reservation.ts';
 
 /**
  * Makes a target refuse the I/O of a node that has lost its volume, by reserving it for this node: an empty list would let everybody
@@ -24,7 +25,7 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
   const lost = (await parts.store.nodes.get(fenced))?.value.macs ?? [];
   const { lists, silent } = await parts.initiator.reserved(address);
   const isOut = lost.length > 0 && lists.every((macs) => macs.length > 0 && !macs.some((mac) => lost.includes(mac)));
-  const unsure = isOut ? silent : (await reserveForUs(parts.initiator, address)).silent;
+  const unsure = isOut ? silent : (await reserveForTask(parts, handed)).silent;
   if (unsure > 0) {
     throw new VolumeError(
       'unavailable',

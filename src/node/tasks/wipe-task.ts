@@ -10,8 +10,9 @@ import { run, runWell } from '../kernel/run.ts';
 import { attachDevice } from '../staging/attach-device.ts';
 import { attachSettings } from '../staging/attach-settings.ts';
 import { requireSameContents } from '../staging/known-disk.ts';
-import { clearClaim, releaseReservation, requireClaim, requireIdentity, reserveForUs } from '../staging/ownership.ts';
+import { clearClaim, releaseReservation, requireClaim, requireIdentity } from '../staging/ownership.ts';
 import { changeTask, type HandedTask, type TaskParts } from './target-task.ts';
+import { reserveForTask } from './task-reservation.ts';
 import { planBytes, remainingSteps, wipePlan, type WipeStep } from './wipe-plan.ts';
 
 const ATTACH_MS = 30_000;
@@ -41,7 +42,7 @@ export async function wipeTarget(parts: TaskParts, handed: HandedTask): Promise<
   await requireClaim(initiator, address, clusterId, claim.claim);
   const { wipe } = settingsOfVolume(claim);
   // From whoever had the volume last: to write, and to give it back.
-  if (fencing === 'reserve') await reserveForUs(initiator, address);
+  if (fencing === 'reserve') await reserveForTask(parts, handed);
   if (wipe !== 'none') await wipeDisk(parts, handed, claim, wipe);
   crashPoint('wipe-written');
   if (fencing === 'reserve') await releaseReservation(initiator, address);
