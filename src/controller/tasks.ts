@@ -41,8 +41,8 @@ export function handedTo(task: TaskRecord, nodeId: string): TaskRecord {
 
 /**
  * A node that can do something with a target: one of those that see it, through an interface that its volume may use where there is
- * such a node, as a wipe goes through these; always the same one as long as they are the same, and different ones for different
- * targets, so that the work is spread.
+ * such a node, as a wipe goes through these; of these one that sees it through the most interfaces, as each may lead to another of its
+ * MACs. Always the same one as long as they are the same, and different ones for different targets, so that the work is spread.
  * @param live nodes that are alive
  * @param except a node that must not do it
  */
@@ -54,7 +54,10 @@ export function nodeFor(
   const isAllowed = interfaceFilter(claim === undefined ? [] : settingsOfVolume(claim).interfaces);
   const seeing = live.filter(({ nodeId, targets }) => targets[address] !== undefined && nodeId !== except);
   const reaching = seeing.filter(({ targets }) => targets[address].interfaces.some(isAllowed));
-  const ids = (reaching.length > 0 ? reaching : seeing).map(({ nodeId }) => nodeId);
+  const able = reaching.length > 0 ? reaching : seeing;
+  const paths = ({ targets }: NodeRecord): number => targets[address].interfaces.length;
+  const pathsMost = Math.max(...able.map(paths));
+  const ids = able.filter((node) => paths(node) === pathsMost).map(({ nodeId }) => nodeId);
   return ids.length === 0 ? undefined : ids[(addressKey(address) ?? 0) % ids.length];
 }
 

@@ -79,11 +79,9 @@ export class Unpublishing {
   /** Has another node make the target refuse a silent one. */
   async #fence(id: VolumeId, publication: PublicationRecord, patience: AbortSignal): Promise<void> {
     const { store } = this.#parts;
-    const live = await liveNodes(this.#parts);
     const taskId = fenceTaskId(publication.nodeId, publication.epoch);
-    await change(store.targets, id.address, (target) =>
-      withFence(id, publication, target, nodeFor(target, live, publication.nodeId)),
-    );
+    const by = await this.#fencer(id, publication);
+    await change(store.targets, id.address, (target) => withFence(id, publication, target, by));
     crashPoint('unpublish-fencing');
     const isSettled = (target: TargetRecord | undefined): boolean =>
       target?.task?.id !== taskId || target.task.state === 'done' || target.task.state === 'failed';
@@ -95,6 +93,24 @@ export class Unpublishing {
       throw new VolumeError('unavailable', `${cannot}: node ${task.nodeId} could not fence it off: ${task.message}; call again`);
     }
     throw new VolumeError('aborted', `${cannot}: it is not fenced off yet; call again`);
+  }
+
+  /**
+   * The node that is to fence: who has been asked to already, unless that has failed there; rather another one then. Never one that a
+   * person has declared to be off: it counts as alive until it has been silent for long, and often dies together with the one to fence.
+   */
+  async #fencer(id: VolumeId, { nodeId, epoch }: PublicationRecord): Promise<string | undefined> {
+    const { store } = this.#parts;
+    const target = (await store.targets.get(id.address))?.value;
+    if (target === undefined) return undefined;
+    const task = target.task?.id === fenceTaskId(nodeId, epoch) ? target.task : undefined;
+    let able = (await liveNodes(this.#parts)).filter((node) => node.nodeId !== nodeId);
+    for (;;) {
+      const asked = task?.state === 'failed' ? undefined : able.find((node) => node.nodeId === task?.nodeId)?.nodeId;
+      const best = asked ?? nodeFor(target, able, task?.nodeId) ?? nodeFor(target, able);
+      if (best === undefined || (await store.isOutOfService?.(best)) !== true) return best;
+      able = able.filter((node) => node.nodeId !== best);
+    }
   }
 
   /** @throws VolumeError `aborted` when it was wanted again meanwhile: then the node may stage it at any time */
@@ -111,7 +127,7 @@ export class Unpublishing {
   }
 }
 
-/** The record with a task to fence a node off, unless it has one; undefined to leave it. */
+/** The record with a task for `by` to fence a node off; undefined to leave it, with one that is there already, or done. */
 function withFence(
   id: VolumeId,
   { nodeId, epoch }: PublicationRecord,
@@ -119,10 +135,12 @@ function withFence(
   by: string | undefined,
 ): TargetRecord | undefined {
   const { task } = target;
-  if (!isOn(id, target) || (task?.id === fenceTaskId(nodeId, epoch) && task.state !== 'failed')) return undefined;
+  const isFence = task?.id === fenceTaskId(nodeId, epoch);
+  if (!isOn(id, target) || (isFence && (task.state === 'done' || (task.state !== 'failed' && task.nodeId === by))))
+    return undefined;
   const cannot = `cannot unpublish ${formatVolumeId(id)} from node ${nodeId}, which is silent and has it staged`;
   // A claim that is told to the target once more can wait; who takes the volume over tells it, too.
-  if (task !== undefined && task.kind !== 'claim' && task.id !== fenceTaskId(nodeId, epoch)) {
+  if (task !== undefined && task.kind !== 'claim' && !isFence) {
     throw new VolumeError(
       'aborted',
       `${cannot}: node ${task.nodeId} has something else to do with its target (${task.kind}); call again`,

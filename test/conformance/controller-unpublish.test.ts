@@ -84,6 +84,47 @@ describe('ControllerUnpublishVolume', () => {
     });
   });
 
+  test('has another node fence when one could not, and the same again when there is no other', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      await node.stage(volumeId);
+      await node.fallSilent();
+      const others = await Promise.all(['node-2', 'node-3'].map(async (nodeId) => lab.node({ nodeId, addresses: ['e1.0'] })));
+      for (const other of others) other.failures.set('fence', 'the target is away');
+      const request = { volumeId, nodeId: 'node-1' };
+      const asked: string[] = [];
+      for (let call = 0; call < 2; call++) {
+        const outcome = await client.outcome('ControllerUnpublishVolume', request);
+        asked.push(/^UNAVAILABLE: .*node (node-\d) could not fence it off/.exec(outcome)?.[1] ?? outcome);
+      }
+      expect(asked.toSorted()).toEqual(['node-2', 'node-3']);
+      await others.find((_, at) => `node-${at + 2}` !== asked[1])?.fallSilent();
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toMatch(new RegExp(`node ${asked[1]} could not fence`));
+    });
+  });
+
+  test('asks no node to fence that is out of service itself, nor waits for one that was asked before', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      await node.stage(volumeId);
+      const off = new Set(['node-1']);
+      const isOutOfService = async (nodeId: string): Promise<boolean> => Promise.resolve(off.has(nodeId));
+      const informed = await lab.controller({ ...hookedStore(lab.store, {}), isOutOfService });
+      const request = { volumeId, nodeId: 'node-1' };
+      // It has died with the other, and still counts as alive.
+      const dead = await lab.node({ nodeId: 'node-2', addresses: ['e1.0'] });
+      dead.held.add('fence');
+      expect(await informed.outcome('ControllerUnpublishVolume', request, 1_500)).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
+      off.add('node-2');
+      expect(await informed.outcome('ControllerUnpublishVolume', request)).toMatch(/^FAILED_PRECONDITION: .*no other live node/);
+      const other = await lab.node({ nodeId: 'node-3', addresses: ['e1.0'] });
+      expect(await informed.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+      expect(other.done).toEqual(['fence e1.0']);
+    });
+  });
+
   test('is answered with ABORTED while the node is not fenced off yet, and so is a publish to that node', async () => {
     await withController(1, async ({ client, node, lab }) => {
       const volumeId = await client.create('a');

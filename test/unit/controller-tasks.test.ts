@@ -24,3 +24,14 @@ test('nodeFor() takes a node whose interfaces the volume may use, as long as the
     expect(nodeFor(targetRecord(address, { claim }), nodes, '2')).toMatch(/1|3/);
   }
 });
+
+test('nodeFor() takes a node that sees the target through the most interfaces', () => {
+  const wired = (nodeId: string, interfaces: readonly string[]) =>
+    nodeRecord(nodeId, [], {
+      targets: Object.fromEntries(ADDRESSES.map((address) => [address, sightRecord(address, { interfaces })])),
+    });
+  const nodes = [wired('1', ['san0']), wired('2', ['san0', 'san1']), wired('3', ['san1']), wired('4', ['san0', 'san1'])];
+  const taken = ADDRESSES.map((address) => nodeFor(targetRecord(address), nodes));
+  expect(new Set(taken)).toEqual(new Set(['2', '4']));
+  for (const address of ADDRESSES) expect(nodeFor(targetRecord(address), nodes.slice(0, 3), '2')).toMatch(/1|3/);
+});
