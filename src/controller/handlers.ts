@@ -5,12 +5,13 @@ import { capacityRange } from '../volumes/capacity.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import { freeCapacity } from '../volumes/free-capacity.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
-import { readAttributes, settingsOf, settingsOfVolume, whyUnreadable } from '../volumes/parameters.ts';
+import { readAttributes, settingsOf, whyUnreadable } from '../volumes/parameters.ts';
 import { placeVolume } from '../volumes/placement.ts';
 import type { NodeRecord, TargetRecord } from '../volumes/records.ts';
-import { segmentsThatSee } from '../volumes/topology.ts';
+import type { Segments } from '../volumes/topology.ts';
 import { formatVolumeId, parseVolumeId, type VolumeId } from '../volumes/volume-id.ts';
 import { noVolume, volumeIdOf } from '../volumes/volume-on-target.ts';
+import { accessibleAtLast, accessibleFrom } from './accessible-topology.ts';
 import { accessModeOf, CONTROLLER_CAPABILITIES, isReaderMode, requireCapabilities } from './capabilities.ts';
 import { Deletion } from './deletion.ts';
 import { expandVolume } from './expansion.ts';
@@ -72,7 +73,7 @@ class Methods {
     const wanted = wantedVolume(request);
     return this.#volumes.run(`volume ${wanted.name}`, async () => {
       const target = await this.#provisioning.create(wanted, patienceOf(call));
-      return { volume: volumeMessage(target, await liveNodes(this.#parts)) };
+      return { volume: volumeMessage(target, await accessibleAtLast(this.#parts, target, wanted.topology)) };
     });
   }
 
@@ -124,7 +125,8 @@ class Methods {
 
   async get({ volumeId }: Request<'ControllerGetVolume'>): Answer<'ControllerGetVolume'> {
     const { target } = await this.#find(volumeId);
-    return { volume: volumeMessage(target, await liveNodes(this.#parts)), status: statusMessage(target) };
+    const places = accessibleFrom(target, await liveNodes(this.#parts));
+    return { volume: volumeMessage(target, places), status: statusMessage(target) };
   }
 
   async capacity(request: Request<'GetCapacity'>): Answer<'GetCapacity'> {
@@ -186,16 +188,13 @@ function knownId(volumeId: string): VolumeId {
   return id;
 }
 
-function volumeMessage(target: TargetRecord, live: readonly NodeRecord[]): Init<Volume> {
-  const { address, claim } = target;
-  const { interfaces } = claim === undefined ? settingsOf() : settingsOfVolume(claim);
-  const accessibleTopology = segmentsThatSee(address, live, interfaces).map((segments) => ({ segments }));
-  return { ...plainVolume(target), accessibleTopology };
+function volumeMessage(target: TargetRecord, places: readonly Segments[]): Init<Volume> {
+  return { ...plainVolume(target), accessibleTopology: places.map((segments) => ({ segments })) };
 }
 
 /** In a list, which must not fail for one volume whose record somebody has edited: from where that can be reached is not said. */
 function listedVolume(target: TargetRecord, live: readonly NodeRecord[]): Init<Volume> {
-  return whyUnreadable(target.claim) === undefined ? volumeMessage(target, live) : plainVolume(target);
+  return whyUnreadable(target.claim) === undefined ? volumeMessage(target, accessibleFrom(target, live)) : plainVolume(target);
 }
 
 function plainVolume(target: TargetRecord): Init<Volume> {

@@ -1,7 +1,7 @@
 import { VolumeError } from './errors.ts';
 import type { TargetRecord } from './records.ts';
 import type { Store } from './store.ts';
-import { segmentsThatSee, type Segments } from './topology.ts';
+import { nodesThatSee, placesOf, type Segments } from './topology.ts';
 import { volumeIdOf } from './volume-on-target.ts';
 
 /** A target that can become a static volume, and from where it is seen. */
@@ -27,7 +27,7 @@ export async function findImportable(store: Store, address: string): Promise<Imp
   if (state === 'Foreign') throw refused(address, `it is not ours to use: ${reason}`);
   if (claim !== undefined) throw refused(address, `it is ${state}, with volume ${volumeIdOf(target)} (${claim.volumeName})`);
   if (state !== 'Available' && state !== 'Static') throw refused(address, `it is ${state}; wait until it is free`);
-  return { target, places: segmentsThatSee(address, nodes, []) };
+  return { target, places: placesOf(nodesThatSee(address, nodes, [])) };
 }
 
 function refused(address: string, why: string): VolumeError {

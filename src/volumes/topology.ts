@@ -19,22 +19,22 @@ export function isIn(node: NodeRecord, term: Segments): boolean {
   return Object.entries(term).every(([key, value]) => node.segments[key] === value);
 }
 
-/**
- * The different places of the nodes that see a target: what CreateVolume answers as the volume's accessible topology.
- * @param interfaces through which it must be seen; empty for any
- */
-export function segmentsThatSee(
+/** @param interfaces through which the target must be seen; empty for any */
+export function nodesThatSee(
   address: string,
   nodes: readonly NodeRecord[],
   interfaces: InterfacePatterns,
-): readonly Segments[] {
+): readonly NodeRecord[] {
   const isAllowed = interfaceFilter(interfaces);
+  return nodes.filter(({ targets }) => targets[address]?.interfaces.some(isAllowed) ?? false);
+}
+
+/** The different places of nodes: of those that see a volume's target they are what CreateVolume answers as its accessible topology. */
+export function placesOf(nodes: readonly NodeRecord[]): readonly Segments[] {
   const places = new Map<string, Segments>();
-  for (const node of nodes) {
-    const isSeen = node.targets[address]?.interfaces.some(isAllowed) ?? false;
-    if (!isSeen || Object.keys(node.segments).length === 0) continue;
-    const entries = Object.entries(node.segments).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    places.set(JSON.stringify(entries), node.segments);
+  for (const { segments } of nodes) {
+    const entries = Object.entries(segments).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    if (entries.length > 0) places.set(JSON.stringify(entries), segments);
   }
   return [...places.keys()].toSorted().map((key) => places.get(key) ?? {});
 }

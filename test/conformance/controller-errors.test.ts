@@ -134,6 +134,39 @@ describe('CreateVolume', () => {
     });
   });
 
+  test('answers with UNAVAILABLE while no live node sees the target and so nobody knows from where it can be reached', async () => {
+    await withController(0, async ({ client, lab }) => {
+      const options = { addresses: ['e2.0'], segments: { san: 'a' } };
+      const node = await lab.node({ nodeId: 'node-8', ...options });
+      await lab.free(client, 1);
+      node.held.add('claim');
+      const request = { name: 'a', volumeCapabilities: CAPABILITIES };
+      expect(await client.outcome('CreateVolume', request, 1_000)).toMatch(/^(ABORTED|DEADLINE_EXCEEDED): /);
+      node.held.clear();
+      node.look();
+      await lab.settled(({ claim }) => claim?.confirmed === true, 'e2.0');
+      await node.fallSilent();
+      expect(await client.outcome('CreateVolume', request)).toMatch(
+        /^UNAVAILABLE: .*volume a .* on e2\.0, and no live node sees that; bring the target/,
+      );
+      await lab.node({ nodeId: 'node-9', ...options });
+      expect((await client.call('CreateVolume', request)).volume).toMatchObject({
+        accessibleTopology: [{ segments: options.segments }],
+      });
+    });
+  });
+
+  test('answers without a topology where no node has a place', async () => {
+    await withController(1, async ({ client, node }) => {
+      await client.create('a');
+      await node.fallSilent();
+      const request = { name: 'a', volumeCapabilities: CAPABILITIES };
+      expect((await client.call('CreateVolume', request)).volume).toMatchObject({ accessibleTopology: [] });
+      const accessibilityRequirements = { requisite: [{ segments: { san: 'a' } }] };
+      expect(await client.outcome('CreateVolume', { ...request, accessibilityRequirements })).toMatch(/^UNAVAILABLE: /);
+    });
+  });
+
   test('takes names of 128 bytes, and names in any script', async () => {
     await withController(3, async ({ client, lab }) => {
       const names = ['x'.repeat(128), 'ボリューム-😀', 'a/b c'];

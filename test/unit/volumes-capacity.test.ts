@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { capacityRange, grantedBytes, isWithin } from '../../src/volumes/capacity.ts';
 import { meetsFencing, weakerFencing } from '../../src/volumes/fencing.ts';
 import { FENCING_LEVELS } from '../../src/volumes/records.ts';
-import { isIn, segmentsThatSee } from '../../src/volumes/topology.ts';
+import { isIn, nodesThatSee, placesOf } from '../../src/volumes/topology.ts';
 import { GI, nodeRecord } from '../support/volumes-records.ts';
 
 test('capacityRange() refuses negative, fractional and impossible sizes with the code that CSI has for each', () => {
@@ -39,7 +39,7 @@ test('meetsFencing() and weakerFencing() know the order of the levels', () => {
   );
 });
 
-test('isIn() wants every key of a term, and segmentsThatSee() names each place once from which the interfaces reach', () => {
+test('isIn() wants every key of a term, and placesOf() names each place once from which the interfaces reach', () => {
   const a = { san: 'a', rack: '1' };
   const nodes = [
     nodeRecord('1', ['e1.1'], { segments: a }),
@@ -49,11 +49,11 @@ test('isIn() wants every key of a term, and segmentsThatSee() names each place o
   ];
   expect(isIn(nodes[0], { san: 'a' })).toBe(true);
   expect(isIn(nodes[0], { san: 'a', zone: 'z' })).toBe(false);
-  expect(segmentsThatSee('e1.1', nodes, [])).toEqual([a, { san: 'b' }]);
-  expect(segmentsThatSee('e1.2', nodes, [])).toEqual([{ san: 'b' }]);
-  expect(segmentsThatSee('e1.3', nodes, [])).toEqual([]);
+  expect(placesOf(nodesThatSee('e1.1', nodes, []))).toEqual([a, { san: 'b' }]);
+  expect(placesOf(nodesThatSee('e1.2', nodes, []))).toEqual([{ san: 'b' }]);
+  expect(placesOf(nodesThatSee('e1.3', nodes, []))).toEqual([]);
   const sight = nodes[2].targets['e1.1'];
   const wired = { ...nodes[2], targets: { 'e1.1': { ...sight, interfaces: ['san1'] } } };
-  expect(segmentsThatSee('e1.1', [...nodes, wired], ['san1'])).toEqual([{ san: 'b' }]);
-  expect(segmentsThatSee('e1.1', nodes, ['none*'])).toEqual([]);
+  expect(placesOf(nodesThatSee('e1.1', [...nodes, wired], ['san1']))).toEqual([{ san: 'b' }]);
+  expect(placesOf(nodesThatSee('e1.1', nodes, ['none*']))).toEqual([]);
 });
