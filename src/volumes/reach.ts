@@ -1,6 +1,6 @@
 import { interfaceFilter, type InterfacePatterns } from './interface-patterns.ts';
 import type { NodeRecord } from './records.ts';
-import { isIn, type TopologyRequirement } from './topology.ts';
+import { nodesIn, type TopologyRequirement } from './topology.ts';
 
 /** Which targets can be reached from where a volume is wanted, through the interfaces it may use. */
 export class Reach {
@@ -13,8 +13,9 @@ export class Reach {
 
   constructor(nodes: readonly NodeRecord[], { requisite, preferred }: TopologyRequirement, interfaces: InterfacePatterns) {
     this.#nodes = nodes;
-    this.#eligible = requisite.length === 0 ? nodes : nodes.filter((node) => requisite.some((term) => isIn(node, term)));
-    this.#preferred = preferred.map((term) => this.#eligible.filter((node) => isIn(node, term)));
+    const eligible = new Set(requisite.length === 0 ? nodes : requisite.flatMap((term) => nodesIn(nodes, term)));
+    this.#eligible = [...eligible];
+    this.#preferred = preferred.map((term) => nodesIn(nodes, term).filter((node) => eligible.has(node)));
     this.#isAllowed = interfaceFilter(interfaces);
   }
 

@@ -14,9 +14,16 @@ export interface TopologyRequirement {
 
 export const ANYWHERE: TopologyRequirement = { requisite: [], preferred: [] };
 
-/** Whether a node is in a place: it has every key of the term, with its value. */
-export function isIn(node: NodeRecord, term: Segments): boolean {
-  return Object.entries(term).every(([key, value]) => node.segments[key] === value);
+/**
+ * The nodes that a term is about: those whose place is this and no more, where there are such nodes. Kubernetes makes the terms of the
+ * places of nodes: what is wanted from `san-a` is wanted by a node that is on this storage network only, and one that is on another,
+ * too, may see what that node can't. Other terms (`allowedTopologies`) are about all nodes that have every key, with its value.
+ */
+export function nodesIn(nodes: readonly NodeRecord[], term: Segments): readonly NodeRecord[] {
+  const entries = Object.entries(term);
+  const within = nodes.filter(({ segments }) => entries.every(([key, value]) => segments[key] === value));
+  const exactly = within.filter(({ segments }) => Object.keys(segments).length === entries.length);
+  return exactly.length > 0 ? exactly : within;
 }
 
 /** @param interfaces through which the target must be seen; empty for any */

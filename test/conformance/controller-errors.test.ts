@@ -481,6 +481,18 @@ describe('ValidateVolumeCapabilities', () => {
 });
 
 describe('GetCapacity', () => {
+  test('counts for a place what its own nodes see, not what one does that is in another place, too', async () => {
+    await withController(0, async ({ client, lab }) => {
+      await lab.node({ nodeId: 'node-8', addresses: ['e1.0'], segments: { a: 'true' } });
+      await lab.node({ nodeId: 'node-9', addresses: ['e1.0', 'e1.1'], segments: { a: 'true', b: 'true' } });
+      await lab.free(client, 2);
+      const free = async (segments: Readonly<Record<string, string>>) =>
+        (await client.call('GetCapacity', { accessibleTopology: { segments } })).availableCapacity;
+      expect(await free({ a: 'true' })).toBe(NODE_SIZE_BYTES);
+      expect(await free({ a: 'true', b: 'true' })).toBe(2 * NODE_SIZE_BYTES);
+    });
+  });
+
   test('counts what is free, and names the largest and the smallest volume', async () => {
     await withController(2, async ({ client, lab }) => {
       await lab.node({ nodeId: 'node-2', addresses: ['e2.0'], sizeBytes: 4 * NODE_SIZE_BYTES, segments: { rack: 'b' } });

@@ -42,6 +42,12 @@ function requestOf({ required, limit, class: given, requisite, preferred }: Want
 const holds = (node: NodeRecord, term: Readonly<Record<string, string>>) =>
   Object.keys(term).every((key) => node.segments[key] === term[key]);
 
+/** Whether a term is about a node: it is at no other place, or nobody is at just this one and the node has all of it. */
+function isAbout(term: Readonly<Record<string, string>>, node: NodeRecord, nodes: readonly NodeRecord[]): boolean {
+  const isThere = (each: NodeRecord): boolean => holds(each, term) && Object.keys(each.segments).every((key) => key in term);
+  return nodes.some(isThere) ? isThere(node) : holds(node, term);
+}
+
 /** Interfaces that a text of `wishes` allows, said in another way than the driver does. */
 const INTERFACES: Readonly<Record<string, readonly string[]>> = {
   '': ['eth1', 'eth2', 'san0'],
@@ -55,7 +61,7 @@ function nodesFor(wanted: Wanted, target: TargetRecord, nodes: readonly NodeReco
   const allowed = INTERFACES[wanted.class['interfaces'] ?? ''];
   return nodes.filter(
     (node) =>
-      (wanted.requisite.length === 0 || wanted.requisite.some((term) => holds(node, term))) &&
+      (wanted.requisite.length === 0 || wanted.requisite.some((term) => isAbout(term, node, nodes))) &&
       node.targets[target.address]?.interfaces.some((name) => allowed.includes(name)),
   );
 }
@@ -118,7 +124,7 @@ describe('placeVolume()', () => {
         const { candidates } = placeVolume(requestOf(wanted), targets, nodes);
         for (const { target, preference } of candidates) {
           const servers = nodesFor(wanted, target, nodes);
-          const place = wanted.preferred.findIndex((term) => servers.some((node) => holds(node, term)));
+          const place = wanted.preferred.findIndex((term) => servers.some((node) => isAbout(term, node, nodes)));
           expect(preference).toBe(place < 0 ? wanted.preferred.length : place);
         }
         for (const [index, better] of candidates.slice(0, -1).entries()) {

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { capacityRange, grantedBytes, isWithin } from '../../src/volumes/capacity.ts';
 import { meetsFencing, weakerFencing } from '../../src/volumes/fencing.ts';
 import { FENCING_LEVELS } from '../../src/volumes/records.ts';
-import { isIn, nodesThatSee, placesOf } from '../../src/volumes/topology.ts';
+import { nodesIn, nodesThatSee, placesOf } from '../../src/volumes/topology.ts';
 import { GI, nodeRecord } from '../support/volumes-records.ts';
 
 test('capacityRange() refuses negative, fractional and impossible sizes with the code that CSI has for each', () => {
@@ -39,7 +39,7 @@ test('meetsFencing() and weakerFencing() know the order of the levels', () => {
   );
 });
 
-test('isIn() wants every key of a term, and placesOf() names each place once from which the interfaces reach', () => {
+test('nodesIn() wants every key of a term, and no more where there are such nodes, and placesOf() names each place once from which the interfaces reach', () => {
   const a = { san: 'a', rack: '1' };
   const nodes = [
     nodeRecord('1', ['e1.1'], { segments: a }),
@@ -47,8 +47,11 @@ test('isIn() wants every key of a term, and placesOf() names each place once fro
     nodeRecord('3', ['e1.1', 'e1.2'], { segments: { san: 'b' } }),
     nodeRecord('4', ['e1.1']),
   ];
-  expect(isIn(nodes[0], { san: 'a' })).toBe(true);
-  expect(isIn(nodes[0], { san: 'a', zone: 'z' })).toBe(false);
+  const idsIn = (term: Readonly<Record<string, string>>) => nodesIn(nodes, term).map(({ nodeId }) => nodeId);
+  expect(idsIn({ san: 'a' })).toEqual(['1', '2']);
+  expect(idsIn({ san: 'a', zone: 'z' })).toEqual([]);
+  expect(idsIn({ rack: '1' })).toEqual(['1', '2']);
+  expect(nodesIn([...nodes, nodeRecord('5', [], { segments: { rack: '1' } })], { rack: '1' })).toMatchObject([{ nodeId: '5' }]);
   expect(placesOf(nodesThatSee('e1.1', nodes, []))).toEqual([a, { san: 'b' }]);
   expect(placesOf(nodesThatSee('e1.2', nodes, []))).toEqual([{ san: 'b' }]);
   expect(placesOf(nodesThatSee('e1.3', nodes, []))).toEqual([]);

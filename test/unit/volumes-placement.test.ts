@@ -65,6 +65,25 @@ describe('placeVolume()', () => {
     expect([...placeVolume(request(GI), targets, [seeing(targets)]).rejected]).toEqual([['taken', 3]]);
   });
 
+  test('takes what the node sees that a place is about, not one that is on another storage network, too', () => {
+    const [onA, onB] = [sized('e1.0', 20), sized('e2.0', 10)];
+    const [a, both, b] = [{ a: 'true' }, { a: 'true', b: 'true' }, { b: 'true' }];
+    const nodes = [
+      nodeRecord('1', ['e1.0'], { segments: a }),
+      nodeRecord('2', ['e1.0', 'e2.0'], { segments: both }),
+      nodeRecord('3', ['e2.0'], { segments: b }),
+    ];
+    const placed = (requisite: readonly object[], preferred: readonly object[] = [], live = nodes) => {
+      const topology = { requisite, preferred } as PlacementRequest['topology'];
+      return placeVolume(request(GI, {}, topology), [onA, onB], live).candidates.map(({ target }) => target.address);
+    };
+    expect(placed([a])).toEqual(['e1.0']);
+    expect(placed([both])).toEqual(['e2.0', 'e1.0']);
+    expect(placed([a, both, b], [a, both, b])).toEqual(['e1.0', 'e2.0']);
+    // What nodes have in common is no node's place.
+    expect(placed([a], [], nodes.slice(1))).toEqual(['e2.0', 'e1.0']);
+  });
+
   test('looks through four thousand targets that a hundred nodes see in reasonable time', () => {
     const targets = Array.from({ length: 4_000 }, (_, index) => sized(`e${index}.1`, 1 + (index % 100)));
     const all = seeing(targets);
