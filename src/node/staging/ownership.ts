@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RESERVE_ENTRIES_MAX } from '../../aoe/constants.ts';
 import { formatConfigString, ownershipOf, staticClaimOf } from '../../volumes/claim.ts';
 import { isVolumeError, VolumeError } from '../../volumes/errors.ts';
 import type { DiskIdentity } from '../../volumes/records.ts';
@@ -198,13 +199,20 @@ export async function reserveIfOurs(initiator: InitiatorClient, address: string)
  * Lets those in who read a volume together, this node among them, where a reservation of its last writer, or of the node that fenced
  * that one off, is left. Who is fenced off stays out.
  * @param readers MACs of all nodes that the volume is published to
- * @throws VolumeError `unavailable` when it can't be made sure
+ * @throws VolumeError `failed-precondition` for more than a target's list holds; `unavailable` when it can't be made sure
  */
 export async function letReadersIn(initiator: InitiatorClient, address: string, readers: readonly string[]): Promise<void> {
   const wanted = [...new Set([...readers, ...(await ownMacs(initiator))])];
   const closed = async (): Promise<readonly string[] | undefined> =>
     (await initiator.reserved(address)).lists.find((macs) => macs.length > 0 && !wanted.every((mac) => macs.includes(mac)));
   if ((await closed()) === undefined) return;
+  if (wanted.length > RESERVE_ENTRIES_MAX) {
+    throw new VolumeError(
+      'failed-precondition',
+      `cannot read ${address}: it is reserved, and to let all readers in, ${wanted.length} MACs would have to be in its reserve list, which holds ` +
+        `${RESERVE_ENTRIES_MAX} at most; let fewer nodes read it at a time, or give the nodes fewer storage interfaces`,
+    );
+  }
   await initiator.reserve(address, 'FORCE_SET', wanted);
   const still = await closed();
   if (still === undefined) return;
