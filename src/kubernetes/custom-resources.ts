@@ -73,8 +73,10 @@ const TARGET_COLUMNS: readonly Column[] = [
   { name: 'Volume', jsonPath: '.spec.claim.volumeName', description: 'the volume that has claimed it' },
   { name: 'Node', jsonPath: '.spec.publications[0].nodeId', description: 'the first node it is published to' },
   { name: 'Task', jsonPath: '.spec.task.kind', description: 'work under way on a node' },
+  { name: 'Task state', jsonPath: '.spec.task.state', description: 'how far that work is' },
   { name: 'Fencing', jsonPath: '.spec.fencing', description: 'how far it can refuse others' },
   { name: 'Reason', jsonPath: '.spec.reason', description: 'why it is in that state', priority: 1 },
+  { name: 'Task message', jsonPath: '.spec.task.message', description: 'why that work has failed', priority: 1 },
   { name: 'Serial', jsonPath: '.spec.identity.serial', description: 'serial number of the disk', priority: 1 },
 ];
 

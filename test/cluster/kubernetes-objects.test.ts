@@ -20,6 +20,13 @@ interface Condition {
   readonly message: string;
 }
 
+/** What kubectl prints. */
+interface Table {
+  readonly columnDefinitions: readonly { readonly name: string; readonly priority: number }[];
+  readonly rows: readonly { readonly cells: readonly unknown[] }[];
+}
+
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 const HEAD = { apiVersion: 'aoe.csi.dev/v1alpha1', kind: 'AoeTarget' };
 
 const NEWS_MS = 20_000;
@@ -58,6 +65,22 @@ describeIf(CONTROL_PLANE, 'objects of the Kubernetes store', () => {
     expect(early).toMatch(
       /^unavailable: cannot watch aoetargets .*does not know aoetargets.aoe.csi.dev; install the chart, or run `kubectl apply/,
     );
+  });
+
+  test('`kubectl get aoetargets` shows how a task stands, and `-o wide` why it has failed', async () => {
+    const message = 'the target does not answer; see that it is on';
+    const task = { kind: 'wipe', id: 'w', nodeId: 'n1', state: 'failed', message, doneBytes: 0, totalBytes: 0 } as const;
+    await store.targets.create('e1.1', targetRecord('e1.1', { state: 'Released', claim: claimRecord(), task }));
+    const table = (await plane.request({ method: 'GET', path: targets(), accept: TABLE })) as Table;
+    const shown = (isWide: boolean): Record<string, unknown> =>
+      Object.fromEntries(
+        table.columnDefinitions.flatMap(({ name, priority }, index) =>
+          priority === 0 || isWide ? [[name, table.rows[0].cells[index]]] : [],
+        ),
+      );
+    expect(shown(false)).toMatchObject({ State: 'Released', Task: 'wipe', 'Task state': 'failed' });
+    expect(Object.values(shown(false))).not.toContain(message);
+    expect(shown(true)).toMatchObject({ 'Task message': message });
   });
 
   test('an epoch that goes back, a volume that is renamed and a format that is forgotten are refused', async () => {
