@@ -5,11 +5,11 @@ import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts
 import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
 import { fencedNodeOf } from '../volumes/task-ids.ts';
-import { volumeIdOf } from '../volumes/volume-on-target.ts';
 import { DepartedNodes } from './departed-nodes.ts';
+import { Notices } from './notices.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { Retries } from './retries.ts';
-import { claimTask, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
+import { claimTask, handedTo, nodeFor, wipeTask } from './tasks.ts';
 
 /** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
 const ROUND_MS = 10_000;
@@ -24,7 +24,7 @@ export class Housekeeping {
   readonly #parts: ControllerParts;
   readonly #election: Election;
   readonly #retries = new Retries();
-  readonly #strays = new Set<string>();
+  readonly #notices: Notices;
   /** What was last complained about, by address: said once. */
   readonly #complaints = new Map<string, string>();
   readonly #departed: DepartedNodes;
@@ -37,6 +37,7 @@ export class Housekeeping {
     this.#parts = parts;
     this.#election = election;
     this.#departed = new DepartedNodes(parts);
+    this.#notices = new Notices(parts.logger);
   }
 
   start(): void {
@@ -84,6 +85,7 @@ export class Housekeeping {
     for (const message of failures) logger.warn(message);
     const targets = (await store.targets.list()).map(({ value }) => value);
     this.#retries.note(targets);
+    this.#notices.note(targets);
     for (const target of targets) await this.#lookAfter(target, live);
     await this.#departed.round(targets);
   }
@@ -93,7 +95,6 @@ export class Housekeeping {
     const { address } = target;
     try {
       if (this.#assigned(target, live) !== undefined) await this.#assign(address, live);
-      this.#report(target);
       this.#complaints.delete(address);
     } catch (error) {
       const { message } = error as Error;
@@ -135,24 +136,6 @@ export class Housekeeping {
   #successor(target: TargetRecord, task: TaskRecord, live: readonly NodeRecord[]): string | undefined {
     const able = live.filter(({ nodeId }) => nodeId !== fencedNodeOf(task));
     return nodeFor(target, able, task.nodeId) ?? nodeFor(target, able);
-  }
-
-  /** Tells once of what nobody will ever ask for again; a person decides. */
-  #report(target: TargetRecord): void {
-    const { address, state, reason, claim } = target;
-    const isUnfinished = state === 'Claimed' && claim !== undefined && !isDecided(target);
-    if (state !== 'Foreign' && !isUnfinished) {
-      this.#strays.delete(address);
-      return;
-    }
-    if (this.#strays.has(address)) return;
-    this.#strays.add(address);
-    if (state === 'Foreign') this.#parts.logger.warn(`target not used: ${reason}`, { target: address });
-    else
-      this.#parts.logger.info(`volume ${claim?.volumeName ?? ''} is being made here, or was given up half-way: then delete it`, {
-        target: address,
-        volume: volumeIdOf(target),
-      });
   }
 }
 

@@ -18,12 +18,14 @@ let report: () => void;
 /** A round begins with a list of the nodes; it waits here. */
 let gate: PromiseWithResolvers<void>;
 let rounds: number;
+let lines: string[];
 
 beforeEach(async () => {
   laboratory = new EmbeddedLaboratory(MEMORY);
   const store = await laboratory.open();
   directory = store;
   rounds = 0;
+  lines = [];
   gate = Promise.withResolvers();
   const nodes: Store['nodes'] = {
     ...bound(store.nodes),
@@ -47,7 +49,7 @@ beforeEach(async () => {
     clusterId: 'c',
     nowMs: () => Date.now(),
     liveness: new Liveness(),
-    logger: Logger.create('silent'),
+    logger: Logger.create('info', { write: (line) => void lines.push(line) }),
   };
   housekeeping = new Housekeeping(parts);
 });
@@ -87,6 +89,22 @@ describe('Housekeeping', () => {
     await housekeeping.round();
     expect((await directory.targets.get('e1.0'))?.value.task).toBeUndefined();
     expect((await directory.targets.get('e1.1'))?.value.task).toMatchObject({ kind: 'wipe', nodeId: 'node-1' });
+  });
+
+  test('warns once of what is wrong with the target of a volume, and of a task that has failed', async () => {
+    gate.resolve();
+    await directory.nodes.create('node-1', nodeRecord('node-1', ['e1.1'], { aliveAtMs: Date.now() }));
+    await directory.targets.create('e1.0', targetRecord('e1.0', { state: 'Claimed', claim: claimRecord() }));
+    const failed = { state: 'failed', message: 'it does not answer', doneBytes: 0, totalBytes: 0 } as const;
+    const task = { kind: 'wipe', id: 'w', nodeId: 'node-1', ...failed } as const;
+    await directory.targets.create('e1.1', targetRecord('e1.1', { state: 'Released', claim: claimRecord(), task }));
+    await housekeeping.round();
+    await housekeeping.round();
+    const warnings = lines.filter((line) => line.includes('"level":"warn"'));
+    expect(warnings).toEqual([
+      expect.stringContaining('something is wrong with target e1.0 of volume pvc-1: no live node sees it'),
+      expect.stringContaining('task wipe of target e1.1 has failed: it does not answer'),
+    ]);
   });
 
   test('comes to its rounds when nodes report without a pause', async () => {
