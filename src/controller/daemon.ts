@@ -75,7 +75,7 @@ export class Controller {
     if (metrics !== undefined) logger.info(`metrics on port ${metrics.port}`);
     await server.serve(socket);
     const election = (isElecting ? store.elect?.(`${hostname()}_${randomUUID()}`) : undefined) ?? ALWAYS_ELECTED;
-    const housekeeping = new Housekeeping(parts, election);
+    const housekeeping = new Housekeeping(parts, election, registry);
     housekeeping.start();
     return new Controller(socketPath, server, { housekeeping, election, metrics });
   }

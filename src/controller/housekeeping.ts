@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Registry } from 'prom-client';
 import { ALWAYS_ELECTED, type Election } from '../volumes/election.ts';
 import { FORGOTTEN } from '../volumes/inventory.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
@@ -6,6 +7,7 @@ import { change } from '../volumes/store.ts';
 import { takeInventory } from '../volumes/take-inventory.ts';
 import { fencedNodeOf } from '../volumes/task-ids.ts';
 import { DepartedNodes } from './departed-nodes.ts';
+import { Figures } from './figures.ts';
 import { Notices } from './notices.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { Retries } from './retries.ts';
@@ -25,6 +27,7 @@ export class Housekeeping {
   readonly #election: Election;
   readonly #retries = new Retries();
   readonly #notices: Notices;
+  readonly #figures: Figures;
   /** What was last complained about, by address: said once. */
   readonly #complaints = new Map<string, string>();
   readonly #departed: DepartedNodes;
@@ -33,11 +36,13 @@ export class Housekeeping {
   #isStopped = false;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(parts: ControllerParts, election = ALWAYS_ELECTED) {
+  /** @param metrics gets how many targets and tasks there are, while this one is elected */
+  constructor(parts: ControllerParts, election = ALWAYS_ELECTED, metrics = new Registry()) {
     this.#parts = parts;
     this.#election = election;
     this.#departed = new DepartedNodes(parts);
     this.#notices = new Notices(parts.logger);
+    this.#figures = new Figures(metrics);
   }
 
   start(): void {
@@ -63,6 +68,7 @@ export class Housekeeping {
       // What is reported from here on is not sure to be seen by this round.
       this.#wake = Promise.withResolvers();
       if (this.#election.isElected) await this.#anyRound();
+      else this.#figures.clear();
       const timer = setTimeout(this.#wake.resolve, ROUND_MS);
       await this.#wake.promise;
       clearTimeout(timer);
@@ -72,6 +78,7 @@ export class Housekeeping {
 
   async #anyRound(): Promise<void> {
     await this.round().catch((error: unknown) => {
+      this.#figures.clear();
       this.#parts.logger.error('could not look after the targets; the next round tries again', { err: error });
     });
   }
@@ -86,6 +93,7 @@ export class Housekeeping {
     const targets = (await store.targets.list()).map(({ value }) => value);
     this.#retries.note(targets);
     this.#notices.note(targets);
+    this.#figures.show(targets);
     for (const target of targets) await this.#lookAfter(target, live);
     await this.#departed.round(targets);
   }

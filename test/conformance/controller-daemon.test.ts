@@ -87,9 +87,12 @@ describe('aoe-csi controller', () => {
     const port = /metrics on port (\d+)/.exec(await heard(daemon, 'metrics on port'))?.[1];
     await probe();
     expect(await client().outcome('DeleteVolume', { volumeId: '' })).toMatch(/^INVALID_ARGUMENT: /);
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const read = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    await eventually('targets to be counted', START_MS, async () => (await read()).includes('aoe_csi_controller_targets{'));
+    const text = await read();
     const count = (method: string, code: string): string =>
       `csi_plugin_operations_seconds_count{driver_name="aoe.csi.dev",method_name="/csi.v1.${method}",grpc_status_code="${code}"} 1`;
+    expect(text).toContain('aoe_csi_controller_targets{state="Available"} 0\n');
     expect(text).toContain(count('Identity/Probe', 'OK'));
     expect(text).toContain(count('Controller/DeleteVolume', 'InvalidArgument'));
   });

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
 import { Housekeeping } from '../../src/controller/housekeeping.ts';
 import { Logger } from '../../src/logging/logger.ts';
+import { ALWAYS_ELECTED, type Election } from '../../src/volumes/election.ts';
 import { Liveness } from '../../src/volumes/liveness.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { eventually } from '../support/faults-process.ts';
@@ -19,6 +21,9 @@ let report: () => void;
 let gate: PromiseWithResolvers<void>;
 let rounds: number;
 let lines: string[];
+let metrics: Registry;
+/** Whether it is the elected one, and how it hears that this has changed. */
+let elected: { isElected: boolean; changed: () => void };
 
 beforeEach(async () => {
   laboratory = new EmbeddedLaboratory(MEMORY);
@@ -51,7 +56,19 @@ beforeEach(async () => {
     liveness: new Liveness(),
     logger: Logger.create('info', { write: (line) => void lines.push(line) }),
   };
-  housekeeping = new Housekeeping(parts);
+  metrics = new Registry();
+  elected = { isElected: true, changed: () => undefined };
+  const election: Election = {
+    ...ALWAYS_ELECTED,
+    get isElected() {
+      return elected.isElected;
+    },
+    watch: (changed) => {
+      elected.changed = changed;
+      return () => undefined;
+    },
+  };
+  housekeeping = new Housekeeping(parts, election, metrics);
 });
 
 afterEach(async () => {
@@ -105,6 +122,41 @@ describe('Housekeeping', () => {
       expect.stringContaining('something is wrong with target e1.0 of volume pvc-1: no live node sees it'),
       expect.stringContaining('task wipe of target e1.1 has failed: it does not answer'),
     ]);
+  });
+
+  test('counts targets and tasks while it is elected and the records can be read, and shows nothing otherwise', async () => {
+    gate.resolve();
+    await directory.nodes.create('node-1', nodeRecord('node-1', ['e1.1', 'e1.2'], { aliveAtMs: Date.now() }));
+    await directory.targets.create('e1.0', targetRecord('e1.0', { state: 'Claimed', claim: claimRecord() }));
+    const failed = { state: 'failed', message: 'it does not answer', doneBytes: 0, totalBytes: 0 } as const;
+    const task = { kind: 'wipe', id: 'w', nodeId: 'node-1', ...failed } as const;
+    await directory.targets.create('e1.1', targetRecord('e1.1', { state: 'Released', claim: claimRecord(), task }));
+    housekeeping.start();
+    const figures = async (): Promise<string[]> =>
+      (await metrics.metrics()).split('\n').filter((line) => line.startsWith('aoe_csi_controller_'));
+    await eventually('the figures', SOON_MS, async () => (await figures()).length > 0);
+    expect(await figures()).toEqual(
+      expect.arrayContaining([
+        'aoe_csi_controller_targets{state="Available"} 1',
+        'aoe_csi_controller_targets{state="Claimed"} 1',
+        'aoe_csi_controller_targets{state="Released"} 1',
+        'aoe_csi_controller_targets{state="Foreign"} 0',
+        'aoe_csi_controller_targets_unwell{state="Claimed"} 1',
+        'aoe_csi_controller_targets_unwell{state="Static"} 0',
+        'aoe_csi_controller_tasks{kind="wipe",state="failed"} 1',
+        'aoe_csi_controller_tasks{kind="claim",state="failed"} 0',
+      ]),
+    );
+    elected.isElected = false;
+    elected.changed();
+    await eventually('none', SOON_MS, async () => (await figures()).length === 0);
+    elected.isElected = true;
+    elected.changed();
+    await eventually('them again', SOON_MS, async () => (await figures()).length > 0);
+    gate = Promise.withResolvers();
+    gate.reject(new Error('the store is away'));
+    report();
+    await eventually('none', SOON_MS, async () => (await figures()).length === 0);
   });
 
   test('comes to its rounds when nodes report without a pause', async () => {
