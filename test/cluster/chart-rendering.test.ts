@@ -73,6 +73,11 @@ describeIf([go()], 'the chart without a cluster', () => {
       'fencing',
     ],
     [
+      'a backend that makes no devices',
+      { ...REQUIRED, initiator: { attach: 'nbd-socket' } },
+      "at '/initiator/attach': value must be one of 'auto', 'nbd', 'fuse'",
+    ],
+    [
       'a limit of CPU for the initiator',
       { ...REQUIRED, initiator: { resources: { limits: { cpu: 1 } } } },
       /all volumes of its node stand still/,

@@ -21,7 +21,7 @@ const LISTED: Installation = {
   clusterId: 'cluster-listed',
   metricsPort: 9920,
   storageClasses: [{ name: 'listed', volumeBindingMode: 'Immediate' }],
-  more: { initiator: { privileged: false, attach: 'nbd-socket' } },
+  more: { initiator: { privileged: false, extraArgs: ['--attach=nbd-socket'] } },
 };
 const SEEN_MS = 90_000;
 
