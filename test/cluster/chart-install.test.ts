@@ -56,7 +56,7 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
   let chart: Helm;
   const release = { name: 'first', namespace: 'first' };
   const second = { name: 'second', namespace: 'second' };
-  const inSecond: Values = { ...REQUIRED, driverName: 'second.example' };
+  const inSecond: Values = { ...REQUIRED, clusterId: 'c2', driverName: 'second.example' };
 
   beforeAll(async () => {
     helm();
@@ -76,7 +76,7 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
   test.each(['everything', 'unprivileged', 'bare', 'second'])('every object of %s.json is accepted', async (name) => {
     const values = JSON.parse(textOf(`test/cluster/chart/${name}.json`)) as Values;
     const place = { name, namespace: `accepts-${name}` };
-    await chart.install(place, { ...values, driverName: `${name}.example` });
+    await chart.install(place, { ...values, clusterId: name, driverName: `${name}.example` });
     await chart.uninstall(place);
   });
 
@@ -92,7 +92,7 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
   });
 
   test('a second installation needs a namespace and a driver name of its own', async () => {
-    await expect(chart.install(second, REQUIRED)).rejects.toThrow(
+    await expect(chart.install(second, { ...REQUIRED, clusterId: 'c2' })).rejects.toThrow(
       /"aoe.csi.dev-\S+" in namespace "" exists and cannot be imported into the current release/,
     );
     await expect(chart.install({ ...second, namespace: 'first' }, inSecond)).rejects.toThrow(
@@ -100,6 +100,23 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
     );
     await chart.install(second, inSecond);
     expect(await ownerOf()).toBe('first');
+  });
+
+  test('a second installation needs a cluster id of its own, also when the first has gone and its volumes have not', async () => {
+    const third = { name: 'third', namespace: 'third' };
+    const inThird = { ...REQUIRED, driverName: 'third.example' };
+    await expect(chart.install(third, inThird)).rejects.toThrow(
+      /clusterId c is the one of the installation in namespace first: .*--set clusterId=c-third.*kubectl -n first delete configmap aoe-csi-cluster/,
+    );
+    await chart.install(third, { ...inThird, clusterId: 'c3' });
+    await chart.uninstall(third);
+    await expect(chart.install({ ...third, namespace: 'fourth' }, { ...inThird, clusterId: 'c3' })).rejects.toThrow(
+      /clusterId c3 is the one of the installation in namespace third: /,
+    );
+    // What is there already is its own.
+    await chart.install(third, { ...inThird, clusterId: 'c3' });
+    await chart.upgrade(third, { ...inThird, clusterId: 'c3', interfaces: ['eth2'] });
+    await chart.uninstall(third);
   });
 
   test('definitions are upgraded with the release that has installed them, and by no other', async () => {

@@ -117,6 +117,23 @@ capabilities:
 {{- if and (hasKey .Values.initiator.resources "limits") (hasKey (.Values.initiator.resources.limits | default dict) "cpu") }}
 {{- fail "initiator.resources.limits.cpu is set: each time the initiator is throttled, all volumes of its node stand still. Remove the limit" }}
 {{- end }}
+{{- include "aoe.requireOwnClusterId" . }}
+{{- end }}
+
+{{/*
+Two installations with one cluster id would take each other's claims for claims of their own whose volumes are gone, which a person may
+release and wipe: while the other's nodes write to them. So would the next installation elsewhere when one has gone and its volumes have
+not; its ConfigMap stays for that. Nothing is looked up without a cluster (helm template), nor for a namespace that has its id already.
+*/}}
+{{- define "aoe.requireOwnClusterId" -}}
+{{- $id := .Values.clusterId }}
+{{- if not (lookup "v1" "ConfigMap" .Release.Namespace "aoe-csi-cluster") }}
+{{- range (lookup "v1" "ConfigMap" "" "").items }}
+{{- if and (eq .metadata.name "aoe-csi-cluster") (eq (get (.data | default dict) "clusterId") $id) }}
+{{- fail (printf "clusterId %s is the one of the installation in namespace %s: each of the two would take the other's volumes for volumes that nobody knows any more, and could wipe them. Give this one an id of its own, for example --set clusterId=%s-%s; or, when the other one and all of its volumes are gone for good: kubectl -n %s delete configmap aoe-csi-cluster" $id .metadata.namespace $id $.Release.Namespace .metadata.namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Not empty when this release is to install a definition: all installations of a cluster share them. */}}
