@@ -51,7 +51,7 @@ export class Controller {
   /**
    * Starts everything; calls are answered when this resolves.
    * @param store stays the caller's to close, after `stop`
-   * @throws SystemError EADDRINUSE when another controller has the socket; Error when the metrics' address can't be had
+   * @throws SystemError EADDRINUSE when another controller has the socket; Error when the metrics' address is none
    */
   static async start(options: ControllerOptions, store: Store, logger: Logger): Promise<Controller> {
     const { socketPath, clusterId, driverName, version, metricsAddress, isElecting = false } = options;
@@ -71,8 +71,7 @@ export class Controller {
     const server = new RpcServer(definition, handlers);
     mkdirSync(dirname(socketPath), { recursive: true });
     const socket = listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE });
-    const metrics = metricsAddress === undefined ? undefined : await MetricsEndpoint.start(registry, metricsAddress);
-    if (metrics !== undefined) logger.info(`metrics on port ${metrics.port}`);
+    const metrics = metricsAddress === undefined ? undefined : await MetricsEndpoint.start(registry, metricsAddress, logger);
     await server.serve(socket);
     const election = (isElecting ? store.elect?.(`${hostname()}_${randomUUID()}`) : undefined) ?? ALWAYS_ELECTED;
     const housekeeping = new Housekeeping(parts, election, registry);

@@ -91,8 +91,7 @@ export class NodePlugin {
     mkdirSync(dirname(socketPath), { recursive: true });
     await server.serve(listenUnix(socketPath, { backlog: BACKLOG, mode: SOCKET_MODE }));
     const endpoint =
-      options.metricsAddress === undefined ? undefined : await MetricsEndpoint.start(metrics, options.metricsAddress);
-    if (endpoint !== undefined) logger.info(`metrics on port ${endpoint.port}`);
+      options.metricsAddress === undefined ? undefined : await MetricsEndpoint.start(metrics, options.metricsAddress, logger);
     await reporter.start();
     isReady = true;
     follower.start();

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { expect } from '@jest/globals';
 import { SAN } from '../support/faults-laboratory.ts';
 import { aoeCsi } from '../support/initiator-process.ts';
@@ -22,8 +24,13 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
     await withNode({ disks: { 'e10.1': 2 ** 20 } }, async (lab) => {
       const registry = lab.folder('plugins_registry');
       const watcher = new PluginWatcher(registry);
+      const taken = createServer().listen(0, '127.0.0.1');
+      await once(taken, 'listening');
       try {
-        const node = await lab.startNode({ words: ['--registration-directory', registry, '--volumes-max', '7'] });
+        // Another installation has the port: that keeps nobody from having volumes.
+        const metrics = ['--metrics', `127.0.0.1:${(taken.address() as AddressInfo).port}`];
+        const node = await lab.startNode({ words: ['--registration-directory', registry, '--volumes-max', '7', ...metrics] });
+        await node.logged(/cannot serve metrics on .*EADDRINUSE/);
         const first = await watcher.next('registered', 0, REGISTERED_MS);
         expect(first.info).toMatchObject({ type: 'CSIPlugin', name: 'aoe.csi.dev', endpoint: node.socketPath });
         expect(first.node).toMatchObject({ nodeId: 'node-1', maxVolumesPerNode: 7 });
@@ -35,6 +42,7 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         await watcher.next('removed', seen, REGISTERED_MS);
         expect(watcher.events.filter(({ kind }) => kind === 'refused')).toEqual([]);
       } finally {
+        taken.close();
         await watcher.stop();
       }
     });
