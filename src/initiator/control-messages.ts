@@ -116,6 +116,9 @@ export interface StatResponse {
   readonly pid: number;
   readonly uptimeSeconds: number;
   readonly counters: Statistics;
+  /** '' when there is none that can be used. */
+  readonly backend: string;
+  readonly backendNote: string;
 }
 
 export interface HandOverRequestMessage {

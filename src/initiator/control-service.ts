@@ -5,6 +5,7 @@ import type { Message } from '../rpc/service.ts';
 import { RpcError } from '../rpc/status.ts';
 import { ask, type CommandTarget } from './ask.ts';
 import type { AttachService } from './attach/attach-service.ts';
+import type { DefaultBackend } from './attach/default-backend.ts';
 import type {
   AttachRequestMessage,
   AttachResponse,
@@ -37,6 +38,7 @@ export interface ControlServiceOptions {
   /** The allow list that the data path was started with. */
   readonly interfaces: readonly string[];
   readonly version: string;
+  readonly defaultBackend: DefaultBackend;
   /** Hands the devices over to another initiator. @throws RpcError */
   readonly handOver: (request: HandOverRequestMessage) => Promise<void>;
 }
@@ -160,7 +162,9 @@ export class ControlService {
 
   async #stat(): Promise<StatResponse> {
     const { statistics } = await ask(this.#options.dataPath, { op: 'stat' }, 'stat');
-    return { version: this.#options.version, pid: process.pid, uptimeSeconds: process.uptime(), counters: statistics };
+    const { version, defaultBackend } = this.#options;
+    const { pid } = process;
+    return { version, pid, uptimeSeconds: process.uptime(), counters: statistics, ...(await defaultBackend.report()) };
   }
 
   #errors(request: ErrorsRequest, context: CallContext): AsyncIterable<EventMessage> {

@@ -5,6 +5,7 @@ import { RpcClient } from '../rpc/client.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { loadService } from '../rpc/service.ts';
 import { closeFd, listenUnix } from '../system/unix-socket.ts';
+import { DefaultBackend } from './attach/default-backend.ts';
 import { CONTROL_PROTO, CONTROL_SERVICE } from './control-messages.ts';
 import { ControlService } from './control-service.ts';
 import type { Channel } from './hand-over/channel.ts';
@@ -125,7 +126,8 @@ export class Initiator {
       given: (channel) => void this.#given(channel),
     });
     const handOver = this.#giver.give.bind(this.#giver);
-    this.#control = new ControlService({ ...options, dataPath, attachments, events, handOver });
+    const defaultBackend = new DefaultBackend(foundation.backends, options.backend);
+    this.#control = new ControlService({ ...options, dataPath, attachments, events, defaultBackend, handOver });
     this.#server = new RpcServer(loadService(CONTROL_PROTO, CONTROL_SERVICE), this.#control.handlers);
   }
 

@@ -12,6 +12,7 @@ import {
   type ListTargetsResponse,
   type OwnershipModeMessage,
   type ReserveResponse,
+  type StatResponse,
 } from '../initiator/control-messages.ts';
 import type { InterfaceState, TargetReport } from '../initiator/messages.ts';
 import { RpcClient } from '../rpc/client.ts';
@@ -76,6 +77,11 @@ export class InitiatorClient {
   async interfaces(): Promise<readonly InterfaceState[]> {
     const answer = await this.#call<InterfacesResponse>('list the interfaces', 'GetInterfaces', {}, LOCAL_MS);
     return answer.interfaces;
+  }
+
+  /** What a volume becomes here, and why. An older initiator does not tell: then both are ''. */
+  async backend(): Promise<{ readonly backend: string; readonly backendNote: string }> {
+    return this.#call<StatResponse>('ask how volumes become devices', 'Stat', {}, LOCAL_MS);
   }
 
   async attachments(): Promise<readonly AttachmentMessage[]> {

@@ -235,6 +235,10 @@ describeIf(needs, 'aoe-csi attach and detach, fuse', () => {
       );
       const lenient = await launch('j', ['--interfaces', SAN], without).ready();
       expect(lenient.log.join('\n')).toMatch(/attach backend nbd-socket was chosen; .*fuse can't be used: \/dev\/fuse/);
+      expect(await lenient.json('stat', '--counters')).toMatchObject({
+        backend: 'nbd-socket',
+        backendNote: expect.stringMatching(/fuse can't be used: \/dev\/fuse/),
+      });
       const outcome = await lenient.run('attach', 'e10.3');
       expect([outcome.code, outcome.out, outcome.err]).toEqual([
         0,

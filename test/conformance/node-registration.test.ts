@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { expect } from '@jest/globals';
 import { SAN } from '../support/faults-laboratory.ts';
-import { aoeCsi } from '../support/initiator-process.ts';
+import { aoeCsi, InitiatorProcess } from '../support/initiator-process.ts';
 import { PluginWatcher } from '../support/csi-plugin-watcher.ts';
 import { CLUSTER_ID, withNode, type NodeLaboratory } from '../support/node-laboratory.ts';
 import { NodeProcess } from '../support/node-process.ts';
@@ -14,7 +14,12 @@ const REGISTERED_MS = patiently(5_000);
 
 /** One more for the same node: it has socket and state of the first. */
 function another(lab: NodeLaboratory, ...words: string[]): NodeProcess {
-  const { storeFolder, stateFolder, initiator } = lab;
+  return at(lab.initiator, lab, words);
+}
+
+/** The same with another initiator. */
+function at(initiator: InitiatorProcess, lab: NodeLaboratory, words: readonly string[]): NodeProcess {
+  const { storeFolder, stateFolder } = lab;
   const place = { folder: lab.lab.folder, nodeId: 'node-1', initiatorSocket: initiator.socketPath, clusterId: CLUSTER_ID };
   return new NodeProcess({ ...place, storeFolder, stateFolder, words, launcher: [] });
 }
@@ -108,6 +113,28 @@ describeIf(NODE_REQUIREMENTS, 'aoe-csi node --registration-directory', () => {
         expect(await metrics()).toContain('aoe_csi_node_preflight{check="interfaces"} 1\n');
       } finally {
         await node.end();
+        await watcher.stop();
+      }
+    });
+  });
+
+  testIf([], 'waits while the initiator makes no devices, which no pod can use', async () => {
+    await withNode({ disks: { 'e10.1': 2 ** 20 } }, async (lab) => {
+      const registry = lab.folder('plugins_registry');
+      const watcher = new PluginWatcher(registry);
+      const words = ['--interfaces', SAN, '--attach', 'nbd-socket'];
+      const initiator = new InitiatorProcess(lab.lab, 'sockets', words, [], lab.lab.initiator);
+      const node = at(initiator, lab, ['--registration-directory', registry]);
+      try {
+        await initiator.ready();
+        await node.start();
+        expect(await node.logged(/preflight backend/)).toMatch(
+          /no volume can become a device: the initiator makes sockets of them \(--attach nbd-socket\)/,
+        );
+        expect(watcher.events).toEqual([]);
+      } finally {
+        await node.end();
+        await initiator.process.end();
         await watcher.stop();
       }
     });

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { Backends } from '../../src/initiator/attach/choice.ts';
 import { DeviceError, type AttachBackend } from '../../src/initiator/attach/backend.ts';
+import { DefaultBackend } from '../../src/initiator/attach/default-backend.ts';
 import { differences } from '../../src/initiator/attach/parameters.ts';
 import { EventLog } from '../../src/initiator/event-log.ts';
 import { rpcErrorOf } from '../../src/initiator/failures.ts';
@@ -127,13 +128,13 @@ describe('EventLog', () => {
   });
 });
 
-describe('Backends.choose()', () => {
-  function backend(name: 'fuse' | 'nbd-socket', obstacle?: string): AttachBackend {
-    const fail = async (): Promise<never> => Promise.reject(new Error('not to be called'));
-    const unavailable = async (): Promise<string | undefined> => Promise.resolve(obstacle);
-    return { name, unavailable, attach: fail, detach: fail, removeLeftovers: fail };
-  }
+function backend(name: 'fuse' | 'nbd-socket', obstacle?: string): AttachBackend {
+  const fail = async (): Promise<never> => Promise.reject(new Error('not to be called'));
+  const unavailable = async (): Promise<string | undefined> => Promise.resolve(obstacle);
+  return { name, unavailable, attach: fail, detach: fail, removeLeftovers: fail };
+}
 
+describe('Backends.choose()', () => {
   test('takes the first that can be used, and says why not an earlier one, when auto is asked for', async () => {
     const backends = new Backends([backend('fuse', '/dev/fuse is missing'), backend('nbd-socket')]);
     const { backend: chosen, note } = await backends.choose('auto');
@@ -164,6 +165,32 @@ describe('Backends.choose()', () => {
     const backends = new Backends([backend('fuse', '/dev/fuse is missing; load it'), backend('nbd-socket')]);
     await expect(backends.choose('fuse')).rejects.toThrow("backend fuse can't be used: /dev/fuse is missing; load it");
     expect(await backends.choose('nbd-socket')).toMatchObject({ note: '' });
+  });
+});
+
+describe('DefaultBackend', () => {
+  test('report() looks again until there is one that makes devices', async () => {
+    let obstacle: string | undefined = '/dev/fuse is missing';
+    let looks = 0;
+    const unavailable = async (): Promise<string | undefined> => {
+      looks += 1;
+      return Promise.resolve(obstacle);
+    };
+    const fuse = { ...backend('fuse'), unavailable };
+    const auto = new DefaultBackend(new Backends([fuse, backend('nbd-socket')]), 'auto');
+    const named = new DefaultBackend(new Backends([fuse]), 'fuse');
+    expect(await auto.report()).toEqual({
+      backend: 'nbd-socket',
+      backendNote: "attach backend nbd-socket was chosen; fuse can't be used: /dev/fuse is missing",
+    });
+    expect(await named.report()).toEqual({ backend: '', backendNote: "backend fuse can't be used: /dev/fuse is missing" });
+    obstacle = undefined;
+    expect(await auto.report()).toEqual({ backend: 'fuse', backendNote: 'attach backend fuse was chosen' });
+    expect(await named.report()).toEqual({ backend: 'fuse', backendNote: '' });
+    const before = looks;
+    await auto.report();
+    await named.report();
+    expect(looks).toBe(before);
   });
 });
 

@@ -53,6 +53,21 @@ describe('checks of the machine', () => {
     expect(shown(checkBackend({ ...GOOD, ...facts }))).toMatch(expected);
   });
 
+  test.each([
+    [undefined, /^passed$/],
+    [{ backend: '', backendNote: '' }, /^passed$/],
+    [{ backend: 'nbd', backendNote: '' }, /^passed$/],
+    [{ backend: 'fuse', backendNote: 'attach backend fuse was chosen; …' }, /^passed$/],
+    [{ backend: 'nbd-socket', backendNote: '' }, /^failed: no volume can become a device: .*--attach nbd-socket.*modprobe nbd/],
+    [
+      { backend: 'nbd-socket', backendNote: "attach backend nbd-socket was chosen; fuse can't be used: nbdfuse is missing" },
+      /^failed: no volume can become a device: .*nbdfuse is missing; .*modprobe nbd/,
+    ],
+    [{ backend: '', backendNote: "backend fuse can't be used: nbdfuse is missing" }, /^failed: .*nbdfuse is missing/],
+  ])('checkBackend() where the initiator says %j', (attach, expected) => {
+    expect(shown(checkBackend(GOOD, attach))).toMatch(expected);
+  });
+
   test('checkInitiators() warns of the kernel’s own where it may use the same interfaces', () => {
     const loaded = { ...GOOD, hasKernelAoe: true };
     expect(shown(checkInitiators(loaded, ['eth1', 'eth2']))).toMatch(/^warning: .*uses eth1, eth2, too: .*rmmod aoe/);

@@ -37,10 +37,25 @@ export function checkKernel({ release }: MachineFacts): Finding {
     : PASSED;
 }
 
-export function checkBackend({ hasNbd, nbdPartitions = 0, hasFuse }: MachineFacts): Finding {
+/** What the initiator says of the volumes that it will make. */
+export interface BackendFacts {
+  /** The backend that it has for them; '' for none, and of an initiator that does not tell. */
+  readonly backend: string;
+  /** Why that one, or why none. */
+  readonly backendNote: string;
+}
+
+/** @param attach undefined while the initiator does not answer */
+export function checkBackend({ hasNbd, nbdPartitions = 0, hasFuse }: MachineFacts, attach?: BackendFacts): Finding {
   const advice = 'on the host: modprobe nbd max_part=0 nbds_max=0, and a line for it in /etc/modules-load.d and /etc/modprobe.d';
   if (!hasNbd && !hasFuse)
     return failed(`no volume can become a device: neither the kernel's nbd module nor /dev/fuse is there; ${advice}`);
+  const { backend = '', backendNote = '' } = attach ?? {};
+  // Chosen where there is nothing better, or by name: pods can't have its sockets.
+  if (backend === 'nbd-socket' || (backend === '' && backendNote !== '')) {
+    const why = backendNote || 'the initiator makes sockets of them (--attach nbd-socket); start it with another --attach';
+    return failed(`no volume can become a device: ${why}; ${advice}`);
+  }
   if (!hasNbd) {
     return warning(`the kernel's nbd module is not loaded; with the initiator's other backends no device outlives it; ${advice}`);
   }

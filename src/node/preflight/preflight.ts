@@ -98,7 +98,7 @@ export class Preflight {
     const serverMs = await store.nowMs?.().catch(ignored);
     return {
       kernel: checkKernel(machine),
-      backend: checkBackend(machine),
+      backend: checkBackend(machine, await initiator.backend().catch(ignored)),
       interfaces: checkInterfaces(interfaces, this.#needsInitiator),
       initiators: checkInitiators(machine, used),
       privileges: checkPrivileges(machine),
