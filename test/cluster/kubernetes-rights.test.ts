@@ -14,6 +14,7 @@ import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-record
 
 const ACTIVE_MS = 30_000;
 const NODES_PATH = `/apis/${API_VERSION}/namespaces/${NAMESPACE}/aoenodes`;
+const TARGETS_PATH = `/apis/${API_VERSION}/namespaces/${NAMESPACE}/aoetargets`;
 const FORMATTED = { state: 'formatted', fsType: 'ext4', uuid: 'u' } as const;
 
 const published: Partial<TargetRecord> = {
@@ -21,6 +22,7 @@ const published: Partial<TargetRecord> = {
   claim: claimRecord({ epoch: 3 }),
   publications: [{ nodeId: 'n1', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 3 }],
 };
+const FINGERPRINT = { scheme: 1, sha256: 'ab', sizeBytes: 1, nodeId: 'n1', takenAtMs: 1 };
 const withTask = (kind: 'claim' | 'wipe' | 'fence', nodeId: string): Partial<TargetRecord> => ({
   task: { kind, id: kind, nodeId, state: 'waiting', message: '', doneBytes: 0, totalBytes: 0 },
 });
@@ -132,10 +134,9 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
 
   test('the holder of a volume says how far its format is and what the disk holds, and nothing else', async () => {
     await made(published);
-    const fingerprint = { scheme: 1, sha256: 'ab', sizeBytes: 1, nodeId: 'n1', takenAtMs: 1 };
     const formatted = (record: TargetRecord): TargetRecord => ({
       ...record,
-      claim: { ...record.claim!, format: FORMATTED, fingerprint },
+      claim: { ...record.claim!, format: FORMATTED, fingerprint: FINGERPRINT },
     });
     expect(await attempt(formatted)).toBe('nothing');
     const claimed =
@@ -155,6 +156,63 @@ describeIf(CONTROL_PLANE, 'rights of controller and node plugins', () => {
     ]) {
       expect(await attempt(forbidden)).toMatch(/^failed-precondition: .*aoe\.csi\.dev-node-targets/s);
     }
+  });
+
+  test('a node that may write a target changes nothing of its metadata, but for the mark of a write that changes nothing', async () => {
+    await made({ ...published, ...withTask('fence', 'n1') });
+    const path = `${TARGETS_PATH}/${address}`;
+    const patched = async (kubeConfig: string, metadata: object): Promise<string> =>
+      failureOf(
+        plane.requestBy(kubeConfig, { method: 'PATCH', path, body: { metadata }, contentType: 'application/merge-patch+json' }),
+      );
+    expect(await patched(plane.admin, { labels: { of: 'people' }, annotations: { of: 'people' } })).toBe('nothing');
+    for (const forbidden of [
+      { ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'none', uid: '00000000-0000-0000-0000-000000000000' }] },
+      { finalizers: ['example.com/never'] },
+      { labels: { other: 'label' } },
+      { labels: null },
+      { annotations: { other: 'annotation' } },
+      { annotations: { of: 'somebody else' } },
+      { annotations: null },
+    ]) {
+      expect(await patched(ofNode, forbidden)).toMatch(/a node changes no metadata of a target/);
+    }
+    const { version, value } = (await node.targets.get(address))!;
+    const again = await node.targets.update(address, version, value);
+    expect(again.version).not.toBe(version);
+    // The annotation is there by now.
+    expect(await failureOf(node.targets.update(address, again.version, value))).toBe('nothing');
+  });
+
+  test('a claim task takes no target from a volume that is confirmed: there may be data', async () => {
+    const claim = claimRecord();
+    await made({ state: 'Claimed', claim, ...withTask('claim', 'n1') });
+    const foreign = { state: 'Foreign', reason: 'claimed by x', task: undefined } as const;
+    expect(await attempt((record) => ({ ...record, ...foreign, claim: undefined }))).toMatch(/outcome of its task/);
+    expect(await attempt((record) => ({ ...record, ...foreign }))).toMatch(/outcome of its task/);
+    expect(await attempt((record) => ({ ...record, claim: { ...claim, confirmed: false } }))).toMatch(/of a claim a node says/);
+    expect(await attempt((record) => ({ ...record, reason: 'the target is claimed by x', task: undefined }))).toBe('nothing');
+  });
+
+  test('what a disk holds is said by who has its volume, and withdrawn by who wipes it', async () => {
+    const claim = claimRecord({ epoch: 3, fingerprint: FINGERPRINT });
+    const other = { ...FINGERPRINT, sha256: 'cd' };
+    const says = async (fingerprint: typeof other | undefined): Promise<string> =>
+      attempt((record) => ({ ...record, claim: { ...record.claim!, fingerprint } }));
+    for (const [kind, state] of [
+      ['fence', 'Claimed'],
+      ['claim', 'Claimed'],
+      ['wipe', 'Released'],
+    ] as const) {
+      address = `e7.${slot++}`;
+      await made({ state, claim, ...withTask(kind, 'n1') });
+      expect(await says(other)).toMatch(/of a claim a node says/);
+      expect(await says(undefined)).toMatch(kind === 'wipe' ? /^nothing$/ : /of a claim a node says/);
+    }
+    address = `e7.${slot++}`;
+    await made({ ...published, claim: { ...claim, fingerprint: undefined } });
+    expect(await says(FINGERPRINT)).toBe('nothing');
+    expect(await says(undefined)).toBe('nothing');
   });
 
   test('a claim task ends with the claim confirmed, or with a target that is somebody else’s', async () => {
