@@ -15,37 +15,39 @@ const DISKS: readonly Disk[] = [
 ];
 const VOLUMES_MAX = 4;
 
-/** Runs csi-sanity against a controller, a node plugin, an initiator and targets of its own. */
-export async function sanityOfVolumes(
-  options: Pick<SanityOptions, 'accessType' | 'timeoutMs' | 'focus'>,
-  kinds: Pick<CsiLaboratoryOptions, 'inKernel' | 'vblade'> = {},
-): Promise<SanityResult> {
-  let result: SanityResult | undefined;
+type Run = (options: Pick<SanityOptions, 'accessType' | 'timeoutMs' | 'focus'>) => Promise<SanityResult>;
+
+/** A controller, a node plugin, an initiator and targets; `work` runs csi-sanity against them, as often as it wants. */
+export async function withSanityVolumes(
+  kinds: Pick<CsiLaboratoryOptions, 'inKernel' | 'vblade'>,
+  work: (run: Run) => Promise<void>,
+): Promise<void> {
   await withCsi({ disks: DISKS, volumesMax: VOLUMES_MAX, ...kinds }, async (csi) => {
     await csi.startController();
     await csi.startNode();
-    await allFree(csi);
-    result = await runCsiSanity({
-      nodeSocket: csi.nodeSocket,
-      controllerSocket: csi.controllerSocket,
-      folder: csi.lab.folder,
-      volumeSizeBytes: 64 * MIB,
-      expandedSizeBytes: 96 * MIB,
-      parameters: {
-        shelves: '10-11',
-        maxWaste: '100%',
-        fencing: 'reserve',
-        wipe: 'headers',
-        'csi.storage.k8s.io/fstype': 'ext4',
-      },
-      mutableParameters: { deadSeconds: '60', maxOutstanding: '64' },
-      ...options,
+    await work(async (options) => {
+      await allFree(csi);
+      const result = await runCsiSanity({
+        nodeSocket: csi.nodeSocket,
+        controllerSocket: csi.controllerSocket,
+        folder: csi.lab.folder,
+        volumeSizeBytes: 64 * MIB,
+        expandedSizeBytes: 96 * MIB,
+        parameters: {
+          shelves: '10-11',
+          maxWaste: '100%',
+          fencing: 'reserve',
+          wipe: 'headers',
+          'csi.storage.k8s.io/fstype': 'ext4',
+        },
+        mutableParameters: { deadSeconds: '60', maxOutstanding: '64' },
+        ...options,
+      });
+      // Wipes of its last volumes are still under way.
+      if (result.failed === 0) await allFree(csi);
+      return result;
     });
-    // Wipes of its last volumes are still under way.
-    if (result.failed === 0) await allFree(csi);
   });
-  if (result === undefined) throw new Error('csi-sanity was not run');
-  return result;
 }
 
 /** Waits until the controller can give each of the disks away: it knows them, and nobody has them. */
