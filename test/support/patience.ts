@@ -5,7 +5,7 @@
  */
 const PATIENCE = Number(process.env['AOE_CSI_TEST_PATIENCE'] ?? '3');
 
-/** An upper bound in real time for something that takes at most `ms` on a quiet machine. */
+/** An upper bound in real time for something that takes at most `ms` on a quiet machine, in whole milliseconds: timeouts of Node want these. */
 export function patiently(ms: number): number {
-  return ms * PATIENCE;
+  return Math.ceil(ms * PATIENCE);
 }
