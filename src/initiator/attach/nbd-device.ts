@@ -42,6 +42,7 @@ export class NbdDevice {
   readonly link: NbdLink;
   record: NbdRecord;
   readonly #around: NbdSurroundings;
+  #isHoldingAgain = false;
 
   /**
    * Makes the device that a record describes, whose volume is served.
@@ -157,17 +158,23 @@ export class NbdDevice {
 
   /** Makes the kernel hold I/O as before, if somebody who let the device grow could not; goes on until that is done. */
   async holdAgain(): Promise<void> {
-    for (let told = false; ; told = true) {
-      try {
-        if (this.#around.calls.isStopped || !this.#isOurs || !this.#isLeftInTheMiddle) return;
-        await this.#holdAsBefore();
-        if (told) this.#tell('holds its I/O again');
-        return;
-      } catch (error) {
-        const risk = `gives its I/O up when its server is away for ${GROWING.deadConnectionSeconds} s, until it can be set again`;
-        if (!told) this.#tell(`${risk}: ${(error as Error).message}`);
-      }
-      await sleep(HOLD_AGAIN_MS, undefined, { ref: false });
+    if (this.#isHoldingAgain) return;
+    this.#isHoldingAgain = true;
+    for (let told = false; !(await this.#isHeldAgain(told)); told = true) await sleep(HOLD_AGAIN_MS, undefined, { ref: false });
+    this.#isHoldingAgain = false;
+  }
+
+  /** @returns whether there is nothing left to do */
+  async #isHeldAgain(told: boolean): Promise<boolean> {
+    try {
+      if (this.#around.calls.isStopped || !this.#isOurs || !this.#isLeftInTheMiddle) return true;
+      await this.#holdAsBefore();
+      if (told) this.#tell('holds its I/O again');
+      return true;
+    } catch (error) {
+      const risk = `gives its I/O up when its server is away for ${GROWING.deadConnectionSeconds} s, until it can be set again`;
+      if (!told) this.#tell(`${risk}: ${(error as Error).message}`);
+      return false;
     }
   }
 
