@@ -1,19 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { join } from 'node:path';
 import { Logger } from '../../src/logging/logger.ts';
-import type { InitiatorClient } from '../../src/node/initiator-client.ts';
-import { NodeRecorder } from '../../src/node/node-recorder.ts';
-import { StateDirectory } from '../../src/node/staging/state-directory.ts';
 import { fenceTarget } from '../../src/node/tasks/fence-task.ts';
-import type { TaskParts } from '../../src/node/tasks/target-task.ts';
 import { wipeTarget } from '../../src/node/tasks/wipe-task.ts';
-import { formatConfigString } from '../../src/volumes/claim.ts';
 import type { PublicationRecord, TargetRecord, TaskRecord } from '../../src/volumes/records.ts';
 import { change, type Store } from '../../src/volumes/store.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
+import { beforeClaimed, taskParts, type InitiatorStand } from '../support/task-parts.ts';
 import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 
-const CLUSTER = 'c';
 const CLAIM = claimRecord({ epoch: 5 });
 const MACS = { lost: '02:00:00:00:00:0a', own: '02:00:00:00:00:0f', heir: '02:00:00:00:00:0b', other: '02:00:00:00:00:0c' };
 
@@ -46,12 +40,9 @@ beforeEach(async () => {
 afterEach(async () => laboratory.remove());
 
 /** An initiator before a target that keeps to the rules of reservations. */
-function initiator(): InitiatorClient {
-  const { serial, model, sizeBytes } = targetRecord('e1.0').identity;
-  const stand: Partial<Record<keyof InitiatorClient, unknown>> = {
-    target: async () => Promise.resolve({ name: 'e1.0', serial, model, sectors: sizeBytes / 512 }),
-    interfaces: async () => Promise.resolve([{ name: 'eth1', state: 'up', mac: MACS.own }]),
-    configString: async () => Promise.resolve({ error: 0, texts: [formatConfigString(CLUSTER, CLAIM.claim)], silent: 0 }),
+function initiator(): InitiatorStand {
+  return {
+    ...beforeClaimed(CLAIM.claim, MACS.own),
     reserved: async () => Promise.resolve({ error: 0, lists: [macs], silent: 0 }),
     reserve: async (_address: string, mode: string, wanted: 'own' | readonly string[]) => {
       if (mode === 'FORCE_SET') await meanwhile();
@@ -59,25 +50,12 @@ function initiator(): InitiatorClient {
       macs = wanted === 'own' ? [MACS.own] : wanted;
       return { error: 0, lists: [macs], silent: 0 };
     },
-    attach: async () => Promise.reject(new Error('this far and no further')),
-    detach: async () => Promise.resolve(),
   };
-  return stand as unknown as InitiatorClient;
 }
 
 async function carryOut(target: TargetRecord): Promise<void> {
   await store.targets.create('e1.0', target);
-  const facts = { nodeId: 'own', segments: {}, volumesMax: 4, bootId: 'boot' };
-  const parts: TaskParts = {
-    nodeId: 'own',
-    clusterId: CLUSTER,
-    bootId: 'boot',
-    store,
-    initiator: initiator(),
-    recorder: new NodeRecorder(store.nodes, facts, []),
-    state: new StateDirectory(join(laboratory.directory, 'state'), 'boot'),
-    reporter: { refresh: async () => Promise.resolve() },
-  };
+  const parts = taskParts('own', store, laboratory.directory, initiator());
   const handed = { target, task: target.task!, logger: Logger.create('silent') };
   await (target.task?.kind === 'fence' ? fenceTarget : wipeTarget)(parts, handed);
 }
