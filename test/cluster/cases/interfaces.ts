@@ -10,6 +10,7 @@ const WRITTEN = 32 * MIB;
 /** Discovery, and questions whose a target is, go out on all interfaces. */
 const ASIDE_MAX = MIB;
 const LARGE = 'e10.5';
+const GONE_MS = 120_000;
 /** That the first node alone has. */
 export const SECOND_INTERFACE = 'san1';
 export const CLASS_SECOND = 'aoe-second-interface';
@@ -53,6 +54,10 @@ export function interfaces(given: Given): void {
       await work.delete('pvc', 'large');
       await driver.free(LARGE);
       await cluster.targets.stop(LARGE);
+      // Who comes next would be given it, and never get it: a target that nobody uses is asked once a minute whether it is there.
+      await cluster.until('no node to see it any more', GONE_MS, async () =>
+        (await driver.list('aoenodes')).every((node) => !(LARGE in (node.spec['targets'] as object))),
+      );
     },
   );
 }
