@@ -11,7 +11,7 @@ import { Figures } from './figures.ts';
 import { Notices } from './notices.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
 import { Retries } from './retries.ts';
-import { claimTask, handedTo, nodeFor, wipeTask } from './tasks.ts';
+import { claimTask, handedTo, nodeFor, nodeInService, wipeTask } from './tasks.ts';
 
 /** Rounds come when a node reports something, and so often besides: nodes also fall silent, which nobody reports. */
 const ROUND_MS = 10_000;
@@ -102,7 +102,7 @@ export class Housekeeping {
   async #lookAfter(target: TargetRecord, live: readonly NodeRecord[]): Promise<void> {
     const { address } = target;
     try {
-      if (this.#assigned(target, live) !== undefined) await this.#assign(address, live);
+      await this.#assign(target, live);
       this.#complaints.delete(address);
     } catch (error) {
       const { message } = error as Error;
@@ -112,25 +112,33 @@ export class Housekeeping {
     }
   }
 
-  async #assign(address: string, live: readonly NodeRecord[]): Promise<void> {
-    const record = await change(this.#parts.store.targets, address, (target) => this.#assigned(target, live));
+  async #assign(target: TargetRecord, live: readonly NodeRecord[]): Promise<void> {
+    const { store, logger } = this.#parts;
+    const { address } = target;
+    const nodeId = await nodeInService(store, live, (able) => this.#assigned(target, live, able)?.task?.nodeId);
+    if (nodeId === undefined) return;
+    const able = live.filter((node) => node.nodeId === nodeId);
+    const record = await change(store.targets, address, (now) => this.#assigned(now, live, able));
     const task = record?.value.task;
-    if (task === undefined) return;
+    if (task?.nodeId !== nodeId) return;
     this.#retries.handedOut(address, task);
-    this.#parts.logger.info(`task ${task.kind} handed to node ${task.nodeId}`, { target: address, node: task.nodeId });
+    logger.info(`task ${task.kind} handed to node ${nodeId}`, { target: address, node: nodeId });
   }
 
-  /** The record with its task at a node that can do it; undefined when that is so already, or no node can. */
-  #assigned(target: TargetRecord, live: readonly NodeRecord[]): TargetRecord | undefined {
+  /**
+   * The record with its task at a node that can do it; undefined when that is so already, or no node can.
+   * @param able the nodes to choose from
+   */
+  #assigned(target: TargetRecord, live: readonly NodeRecord[], able: readonly NodeRecord[]): TargetRecord | undefined {
     const { claim, task } = target;
     if (task === undefined) {
       const make = missingTask(target);
       if (make === undefined || claim === undefined) return undefined;
-      const nodeId = nodeFor(target, live);
+      const nodeId = nodeFor(target, able);
       return nodeId === undefined ? undefined : { ...target, task: make(claim.claim, nodeId) };
     }
     if (task.state === 'done' || !this.#isStuck(target.address, task, live)) return undefined;
-    const nodeId = this.#successor(target, task, live);
+    const nodeId = successor(target, task, able);
     return nodeId === undefined ? undefined : { ...target, task: handedTo(task, nodeId) };
   }
 
@@ -139,12 +147,12 @@ export class Housekeeping {
     if (!live.some(({ nodeId }) => nodeId === task.nodeId)) return true;
     return task.state === 'failed' && this.#retries.isDue(address, task);
   }
+}
 
-  /** Another node rather than the same again, and never the one that a fence is against. */
-  #successor(target: TargetRecord, task: TaskRecord, live: readonly NodeRecord[]): string | undefined {
-    const able = live.filter(({ nodeId }) => nodeId !== fencedNodeOf(task));
-    return nodeFor(target, able, task.nodeId) ?? nodeFor(target, able);
-  }
+/** Another node rather than the same again, and never the one that a fence is against. */
+function successor(target: TargetRecord, task: TaskRecord, able: readonly NodeRecord[]): string | undefined {
+  const allowed = able.filter(({ nodeId }) => nodeId !== fencedNodeOf(task));
+  return nodeFor(target, allowed, task.nodeId) ?? nodeFor(target, allowed);
 }
 
 /**

@@ -2,6 +2,7 @@ import { addressKey } from '../volumes/addresses.ts';
 import { interfaceFilter } from '../volumes/interface-patterns.ts';
 import { settingsOfVolume } from '../volumes/parameters.ts';
 import type { NodeRecord, TargetRecord, TaskRecord } from '../volumes/records.ts';
+import type { Store } from '../volumes/store.ts';
 import { claimTaskId, fenceTaskId, wipeTaskId } from '../volumes/task-ids.ts';
 
 /**
@@ -59,6 +60,25 @@ export function nodeFor(
   const pathsMost = Math.max(...able.map(paths));
   const ids = able.filter((node) => paths(node) === pathsMost).map(({ nodeId }) => nodeId);
   return ids.length === 0 ? undefined : ids[(addressKey(address) ?? 0) % ids.length];
+}
+
+/**
+ * The best of the nodes that no person has declared to be off: such a node counts as alive until it has been silent for long, and
+ * nothing that it is asked for is done meanwhile.
+ * @param best of those it is given
+ */
+export async function nodeInService(
+  store: Pick<Store, 'isOutOfService'>,
+  live: readonly NodeRecord[],
+  best: (able: readonly NodeRecord[]) => string | undefined,
+): Promise<string | undefined> {
+  const node = best(live);
+  if (node === undefined || (await store.isOutOfService?.(node)) !== true) return node;
+  return nodeInService(
+    store,
+    live.filter(({ nodeId }) => nodeId !== node),
+    best,
+  );
 }
 
 /** Whether more has been done with a target than to take it in its record: from here on, the storage network knows of the claim. */

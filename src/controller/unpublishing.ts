@@ -7,7 +7,7 @@ import { waitForRecord } from '../volumes/wait-for-record.ts';
 import { isOn } from '../volumes/volume-on-target.ts';
 import { crashPoint } from './crash-points.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
-import { fenceTask, nodeFor } from './tasks.ts';
+import { fenceTask, nodeFor, nodeInService } from './tasks.ts';
 
 /**
  * Takes volumes away from nodes. When this is done, that node can no longer write: it has said that it has the volume no more, or
@@ -96,21 +96,22 @@ export class Unpublishing {
   }
 
   /**
-   * The node that is to fence: who has been asked to already, unless that has failed there; rather another one then. Never one that a
-   * person has declared to be off: it counts as alive until it has been silent for long, and often dies together with the one to fence.
+   * The node that is to fence: who has been asked to already, unless that has failed there; rather another one then. One that a person
+   * has declared to be off often dies together with the one to fence.
    */
   async #fencer(id: VolumeId, { nodeId, epoch }: PublicationRecord): Promise<string | undefined> {
     const { store } = this.#parts;
     const target = (await store.targets.get(id.address))?.value;
     if (target === undefined) return undefined;
     const task = target.task?.id === fenceTaskId(nodeId, epoch) ? target.task : undefined;
-    let able = (await liveNodes(this.#parts)).filter((node) => node.nodeId !== nodeId);
-    for (;;) {
-      const asked = task?.state === 'failed' ? undefined : able.find((node) => node.nodeId === task?.nodeId)?.nodeId;
-      const best = asked ?? nodeFor(target, able, task?.nodeId) ?? nodeFor(target, able);
-      if (best === undefined || (await store.isOutOfService?.(best)) !== true) return best;
-      able = able.filter((node) => node.nodeId !== best);
-    }
+    const others = (await liveNodes(this.#parts)).filter((node) => node.nodeId !== nodeId);
+    const asked = task?.state === 'failed' ? undefined : task?.nodeId;
+    return nodeInService(
+      store,
+      others,
+      (able) =>
+        able.find((node) => node.nodeId === asked)?.nodeId ?? nodeFor(target, able, task?.nodeId) ?? nodeFor(target, able),
+    );
   }
 
   /** @throws VolumeError `aborted` when it was wanted again meanwhile: then the node may stage it at any time */

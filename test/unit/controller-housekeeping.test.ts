@@ -22,6 +22,8 @@ let gate: PromiseWithResolvers<void>;
 let rounds: number;
 let lines: string[];
 let metrics: Registry;
+/** Nodes that a person has declared to be off. */
+let off: Set<string>;
 /** Whether it is the elected one, and how it hears that this has changed. */
 let elected: { isElected: boolean; changed: () => void };
 
@@ -31,6 +33,7 @@ beforeEach(async () => {
   directory = store;
   rounds = 0;
   lines = [];
+  off = new Set();
   gate = Promise.withResolvers();
   const nodes: Store['nodes'] = {
     ...bound(store.nodes),
@@ -50,6 +53,7 @@ beforeEach(async () => {
       nodes,
       tasksAt: (nodeId: string) => store.tasksAt(nodeId),
       close: async () => store.close(),
+      isOutOfService: async (nodeId: string) => Promise.resolve(off.has(nodeId)),
     },
     clusterId: 'c',
     nowMs: () => Date.now(),
@@ -106,6 +110,25 @@ describe('Housekeeping', () => {
     await housekeeping.round();
     expect((await directory.targets.get('e1.0'))?.value.task).toBeUndefined();
     expect((await directory.targets.get('e1.1'))?.value.task).toMatchObject({ kind: 'wipe', nodeId: 'node-1' });
+  });
+
+  test('hands nothing to a node that is declared to be off, though it still counts as alive', async () => {
+    gate.resolve();
+    for (const nodeId of ['node-1', 'node-2']) {
+      await directory.nodes.create(nodeId, nodeRecord(nodeId, ['e1.0', 'e1.1'], { aliveAtMs: Date.now() }));
+    }
+    for (const address of ['e1.0', 'e1.1']) {
+      await directory.targets.create(address, targetRecord(address, { state: 'Released', claim: claimRecord() }));
+    }
+    const helpers = async (): Promise<unknown[]> =>
+      Promise.all(['e1.0', 'e1.1'].map(async (address) => (await directory.targets.get(address))?.value.task?.nodeId));
+    off = new Set(['node-1', 'node-2']);
+    await housekeeping.round();
+    expect(await helpers()).toEqual([undefined, undefined]);
+    // Each of the two would get one, if both were on.
+    off = new Set(['node-1']);
+    await housekeeping.round();
+    expect(await helpers()).toEqual(['node-2', 'node-2']);
   });
 
   test('warns once of what is wrong with the target of a volume, and of a task that has failed', async () => {
