@@ -14,7 +14,7 @@ import { waitForRecord } from '../volumes/wait-for-record.ts';
 import { crashPoint } from './crash-points.ts';
 import { asWiped, Clearance } from './clearance.ts';
 import { liveNodes, type ControllerParts } from './parts.ts';
-import { claimTask, handedTo, isDecided, nodeFor, wipeTask } from './tasks.ts';
+import { claimTask, handedTo, isDecided, nodeFor, nodeInService, wipeTask } from './tasks.ts';
 
 /** A volume as CreateVolume wants it, checked. */
 export interface WantedVolume {
@@ -34,8 +34,8 @@ type Holder = Versioned<TargetRecord>;
  *
  * ```
  * Available ──taken──► Claimed, no task ──decided──► Claimed, task claim ──node──► Claimed, confirmed
- *     ▲                       │ yielded to another target          │ failed, and another target can be had
- *     └───────────────────────┘               Released ◄───────────┘
+ *     ▲                       │ yielded to another target,         │ failed, and another target can be had,
+ *     └───────────────────────┘ or not seen   Released ◄───────────┘ or it is not seen
  * ```
  *
  * Each arrow is one compare-and-set, and every call begins with what it finds: so it makes no difference whether a call comes again,
@@ -100,7 +100,7 @@ export class Provisioning {
   /** Gives targets back that were taken for the same volume. False when one of them has changed meanwhile. */
   async #yield(holders: readonly Holder[]): Promise<boolean> {
     for (const { name, version, value } of holders) {
-      if (!(await this.#update(name, version, { ...value, state: 'Available', claim: undefined }))) return false;
+      if (!(await this.#update(name, version, notTaken(value)))) return false;
       crashPoint('create-yielded');
     }
     return true;
@@ -111,16 +111,16 @@ export class Provisioning {
     const { task } = value;
     if (value.claim?.confirmed === true || (task !== undefined && task.state !== 'failed')) return true;
     const live = await liveNodes(this.#parts);
-    if (task !== undefined && (await this.#hasAnother(wanted, live))) {
-      if (await this.#update(name, version, givenUp(value, nodeFor(value, live)))) crashPoint('create-given-up');
+    const nodeId = await nodeInService(
+      this.#parts.store,
+      live,
+      (able) => nodeFor(value, able, task?.nodeId) ?? nodeFor(value, able),
+    );
+    // Where nobody sees it any more, the next turn finds another target, or says of all what is wrong with them.
+    if (nodeId === undefined || (task !== undefined && (await this.#hasAnother(wanted, live)))) {
+      const next = task === undefined ? notTaken(value) : givenUp(value, nodeId);
+      if (await this.#update(name, version, next)) crashPoint('create-given-up');
       return false;
-    }
-    const nodeId = nodeFor(value, live, task?.nodeId) ?? nodeFor(value, live);
-    if (nodeId === undefined) {
-      throw new VolumeError(
-        'unavailable',
-        `cannot claim ${name} for the volume: no live node sees it; bring it or a node plugin back, and call again`,
-      );
     }
     const next = task === undefined ? claimTask(claim, nodeId) : handedTo(task, nodeId);
     const done = await this.#update(name, version, { ...value, task: next });
@@ -175,6 +175,11 @@ function holds({ state, claim }: TargetRecord, wanted: string): boolean {
 function elect(holders: readonly Holder[]): Holder {
   const ordered = holders.toSorted((a, b) => compareAddresses(a.name, b.name));
   return ordered.find(({ value }) => value.claim?.confirmed) ?? ordered.find(({ value }) => isDecided(value)) ?? ordered[0];
+}
+
+/** A target that was only taken in its record, as it is given back. */
+function notTaken(target: TargetRecord): TargetRecord {
+  return { ...target, state: 'Available', claim: undefined };
 }
 
 /**

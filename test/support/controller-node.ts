@@ -39,6 +39,7 @@ export class ScriptedNode {
   readonly #store: Store;
   readonly #options: ScriptedNodeOptions;
   readonly #sizes = new Map<string, number>();
+  readonly #lost = new Set<string>();
   #staged: Readonly<Record<string, StagedRecord>> = {};
   #isAlive = true;
   #stopWatching: () => void = () => undefined;
@@ -97,6 +98,13 @@ export class ScriptedNode {
     await this.report();
   }
 
+  /** Sees a target no more, or again. */
+  async setSeen(address: string, isSeen: boolean): Promise<void> {
+    if (isSeen) this.#lost.delete(address);
+    else this.#lost.add(address);
+    await this.report();
+  }
+
   async report(): Promise<void> {
     const { nodes } = this.#store;
     const { nodeId } = this.#options;
@@ -114,6 +122,7 @@ export class ScriptedNode {
 
   #record(): NodeRecord {
     const { nodeId, addresses, volumesMax = 16, segments = {}, interfaces = ['eth1'] } = this.#options;
+    const seen = addresses.filter((address) => !this.#lost.has(address));
     return {
       nodeId,
       macs: ['02:00:00:00:00:01'],
@@ -121,7 +130,7 @@ export class ScriptedNode {
       segments,
       volumesMax,
       bootId: 'boot',
-      targets: Object.fromEntries(addresses.map((address) => [address, this.#sight(address)])),
+      targets: Object.fromEntries(seen.map((address) => [address, this.#sight(address)])),
       staged: this.#staged,
       aliveAtMs: this.#isAlive ? Date.now() : 0,
     };
