@@ -7,7 +7,15 @@ import { ATTACH_QUERY_US, ATTACH_SETTLE_US, SEARCH_US } from './limits.ts';
 import type { PathHealth } from './path-health.ts';
 import { STANDING_PROVEN, type Path } from './path.ts';
 import type { Replies } from './replies.ts';
-import { TARGET_ATTACHING, TARGET_DISCOVERED, TARGET_DOWN, TARGET_MISMATCH, TARGET_UP, type Target } from './target.ts';
+import {
+  TARGET_ATTACHING,
+  TARGET_DISCOVERED,
+  TARGET_DOWN,
+  TARGET_FENCED,
+  TARGET_MISMATCH,
+  TARGET_UP,
+  type Target,
+} from './target.ts';
 import { Volume, type VolumeOptions } from './volume.ts';
 
 /** Queries answered twice by one MAC that prove two targets behind it, when they are most of all. A few are duplicated frames. */
@@ -74,6 +82,14 @@ export class Attachments {
     } else {
       this.tick(target, volume, nowUs);
     }
+  }
+
+  /** A volume whose users are still there is theirs again, but only to fail: its target is reserved for others, and has said who it is. */
+  resumeFenced(path: Path, volume: Volume, nowUs: number): void {
+    const { target, found } = path;
+    target.owner = path.mac;
+    target.identity = found;
+    this.#decide(target, volume, nowUs);
   }
 
   tick(target: Target, volume: Volume, nowUs: number): void {
@@ -164,7 +180,7 @@ export class Attachments {
     volume.ready = true;
     volume.settleUs = Infinity;
     volume.queryUs = Infinity;
-    this.#health.states.set(target, TARGET_UP, '', nowUs);
+    if (target.state !== TARGET_FENCED) this.#health.states.set(target, TARGET_UP, '', nowUs);
     if (identity.flush === 'none') {
       this.#core.events.notice(
         'durability',

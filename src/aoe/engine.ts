@@ -121,7 +121,7 @@ export class Engine implements SightingListener {
     this.#commands = new TargetCommands(this.#core);
     this.#freshIdentity = new FreshIdentity(this.#health);
     this.#recovery.watch(this.#health);
-    const fencing = new Fencing(this.#core, this.#recovery, this.#health, this.#replies, this.#commands);
+    const fencing = new Fencing(this.#core, this.#recovery, this.#health, this.#replies, this.#commands, this.#attachments);
     this.#health.connect(fencing);
     this.#replies.connect(fencing);
     this.#discovery.connect(this.#health, this.#payload, this);

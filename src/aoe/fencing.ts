@@ -1,9 +1,10 @@
 import { STATUS_FENCED } from '../block/status.ts';
 import { formatMac } from './address.ts';
 import { RESERVE_READ } from './constants.ts';
+import type { Attachments } from './attachments.ts';
 import type { Core } from './core.ts';
 import type { RefusalListener } from './health-listeners.ts';
-import { COMMAND_LONGEST_US } from './limits.ts';
+import { COMMAND_LONGEST_US, RESUME_US } from './limits.ts';
 import type { PathHealth } from './path-health.ts';
 import type { Path } from './path.ts';
 import type { Recovery } from './recovery.ts';
@@ -17,7 +18,8 @@ const ASK_US = 5 * COMMAND_LONGEST_US;
 /**
  * What becomes of a volume whose target refuses I/O as reserved (AoE error 6). A reservation names MACs, and this node's may have
  * changed since: so the target is asked for whom it is reserved. As long as a MAC of ours is among them only the path is of no use,
- * and I/O goes on through the others or waits. When there is none, this node is fenced.
+ * and I/O goes on through the others or waits. When there is none, this node is fenced. So is a volume that is taken up again after
+ * another process had it: its users would wait for ever, else.
  */
 export class Fencing implements RefusalListener {
   readonly #core: Core;
@@ -25,15 +27,24 @@ export class Fencing implements RefusalListener {
   readonly #health: PathHealth;
   readonly #replies: Replies;
   readonly #commands: TargetCommands;
+  readonly #attachments: Attachments;
   /** Targets that have not answered yet, and when they refused last. */
   readonly #asked = new Map<Target, { refusedUs: number }>();
 
-  constructor(core: Core, recovery: Recovery, health: PathHealth, replies: Replies, commands: TargetCommands) {
+  constructor(
+    core: Core,
+    recovery: Recovery,
+    health: PathHealth,
+    replies: Replies,
+    commands: TargetCommands,
+    attachments: Attachments,
+  ) {
     this.#core = core;
     this.#recovery = recovery;
     this.#health = health;
     this.#replies = replies;
     this.#commands = commands;
+    this.#attachments = attachments;
   }
 
   refused(path: Path, nowUs: number): void {
@@ -50,9 +61,9 @@ export class Fencing implements RefusalListener {
     const question = { kind: 'reserve', command: RESERVE_READ, macs: [] } as const;
     const isAsked = this.#commands.ask(target, question, path.mac, nowUs + ASK_US, nowUs, (answer) => {
       this.#asked.delete(target);
-      if (target.volume?.ready !== true) return;
+      if (target.volume?.isInUse !== true) return;
       if (answer !== undefined) this.#answered(path, answer);
-      else if (asked.refusedUs > nowUs + ASK_US / 2) this.#fence(target);
+      else if (asked.refusedUs > nowUs + ASK_US / 2) this.#fence(path);
     });
     if (isAsked) this.#asked.set(target, asked);
   }
@@ -62,7 +73,7 @@ export class Fencing implements RefusalListener {
     // Nobody: given back meanwhile. One that does not say for whom means others.
     if (macs.includes(port.mac) || (macs.length === 0 && error === 0)) return;
     if (!this.#core.ports.some((each) => each !== undefined && macs.includes(each.mac))) {
-      this.#fence(target);
+      this.#fence(path);
       return;
     }
     if (path.refused) return;
@@ -75,11 +86,17 @@ export class Fencing implements RefusalListener {
   }
 
   /** Reserved for others: all I/O fails, now and later, and nothing is sent there any more. */
-  #fence(target: Target): void {
+  #fence(path: Path): void {
+    const { target } = path;
     const { nowUs } = this.#recovery;
-    if (target.state === TARGET_FENCED) return;
+    const { volume } = target;
+    if (target.state === TARGET_FENCED || volume === undefined) return;
+    // An interface of ours that the list names may be a little late.
+    if (!volume.ready && nowUs - volume.resumedUs < RESUME_US) return;
     this.#health.states.set(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
-    for (const path of target.paths) this.#health.stop(path);
+    for (const each of target.paths) this.#health.stop(each);
+    if (!volume.ready) this.#attachments.resumeFenced(path, volume, nowUs);
+    if (!volume.ready) return;
     this.#core.events.notice(
       'reserved',
       target.name,

@@ -354,7 +354,7 @@ export class PathHealth implements PathWatcher {
 
   #probeAnswered(path: Path, failed: boolean, aoeError: number, whole: boolean, nowUs: number): void {
     const { target } = path;
-    if (aoeError === AOE_ERROR_RESERVED && target.volume?.ready === true) {
+    if (aoeError === AOE_ERROR_RESERVED && target.volume?.isInUse === true) {
       this.#refusals?.refused(path, nowUs);
       return;
     }

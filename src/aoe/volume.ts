@@ -49,6 +49,8 @@ export class Volume implements BlockDevice {
   ready = false;
   /** Detaching: no new I/O. */
   closing = false;
+  /** When it was taken up again after another process had it, whose users are still there; Infinity for one that is new. */
+  resumedUs = Infinity;
   /** When to ask everybody for the target again: attaching, or while it is down. Attach: until when to listen for a second one. */
   queryUs = 0;
   settleUs = Infinity;
@@ -69,6 +71,11 @@ export class Volume implements BlockDevice {
     this.name = target.name;
     this.options = options;
     this.readOnly = options.readOnly;
+  }
+
+  /** It has users, who have to be told what becomes of it: also while it is only about to be taken up again. */
+  get isInUse(): boolean {
+    return this.ready || this.resumedUs !== Infinity;
   }
 
   allows(port: Port): boolean {

@@ -144,7 +144,7 @@ export class Commands implements EngineEvents {
       case 'listTargets':
         return { op: 'targets', targets: [...loop.engine.targets()].filter(isKnown).map((each) => targetReport(each, nowUs)) };
       case 'attach':
-        this.#attach(loop, id, command.attach, nowUs);
+        this.#attach(loop, id, command.attach, command.isResumed === true, nowUs);
         return undefined;
       case 'detach':
         this.#detach(loop, id, command.name, command.force, nowUs);
@@ -203,12 +203,13 @@ export class Commands implements EngineEvents {
     }
   }
 
-  #attach(loop: Loop, id: number, request: AttachRequest, nowUs: number): void {
+  #attach(loop: Loop, id: number, request: AttachRequest, isResumed: boolean, nowUs: number): void {
     checkLimits(request);
     const known = loop.engine.find(request.shelf, request.slot);
     if (known?.volume !== undefined) throw failure('already-exists', `${known.name} is attached already`);
     const volume = loop.engine.attach(request.shelf, request.slot, volumeOptions(request), nowUs);
     if (typeof volume === 'string') throw failure('unavailable', volume);
+    if (isResumed) volume.resumedUs = nowUs;
     this.#attachments.set(volume.name, { volume, request, listener: undefined, attachId: id, detachIds: [] });
   }
 

@@ -26,7 +26,8 @@ export type Command =
   | { readonly op: 'listInterfaces' }
   | { readonly op: 'discover' }
   | { readonly op: 'listTargets' }
-  | { readonly op: 'attach'; readonly attach: AttachRequest }
+  /** `isResumed`: an earlier process had it, and its users are still there. */
+  | { readonly op: 'attach'; readonly attach: AttachRequest; readonly isResumed?: boolean }
   /** Ends an attach that has not succeeded, or a volume; `force` fails what is under way. */
   | { readonly op: 'detach'; readonly name: string; readonly force: boolean }
   | { readonly op: 'listAttachments' }

@@ -135,11 +135,12 @@ export class Laboratory implements EngineEvents, RequestOwner {
   }
 
   /** Starts an attach; `attached` waits for its end. */
-  attach(target: ModelTarget, options: Partial<VolumeOptions> = {}): void {
+  attach(target: ModelTarget, options: Partial<VolumeOptions> = {}): Volume {
     this.initiator.awake = true;
     const { shelf, slot } = target.setup;
     const volume = this.engine.attach(shelf, slot, { ...VOLUME_OPTIONS_DEFAULT, ...options }, this.nowUs);
     if (typeof volume === 'string') throw new Error(volume);
+    return volume;
   }
 
   /** An attached volume of a target. */

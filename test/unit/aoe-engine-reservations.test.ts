@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { formatMac } from '../../src/aoe/address.ts';
 import { COMMAND_RESERVE } from '../../src/aoe/constants.ts';
+import { RESUME_US } from '../../src/aoe/limits.ts';
 import { STANDING_PROVEN } from '../../src/aoe/path.ts';
 import { TARGET_DOWN, TARGET_FENCED, TARGET_UP } from '../../src/aoe/target.ts';
 import { OP_READ, OP_WRITE } from '../../src/block/request.ts';
@@ -10,6 +11,13 @@ import { modelMac } from '../simulation/model-target.ts';
 
 /** Reserved for a machine that is none of ours. */
 const OTHERS = [modelMac(3, 1)];
+
+/** A volume that has been detached, as if its process were gone. */
+function again(): ReturnType<typeof Laboratory.simple> {
+  const simple = Laboratory.simple();
+  simple.lab.engine.detach(simple.volume, true, simple.lab.nowUs);
+  return simple;
+}
 
 describe('reservations', () => {
   test.each([false, true])(
@@ -37,6 +45,45 @@ describe('reservations', () => {
     target.start(true);
     lab.runUntil(() => lab.ended(request), 10_000);
     expect(request.status).toBe(STATUS_FENCED);
+  });
+
+  test.each([false, true])(
+    'Volume that is taken up again fails its I/O when its target is reserved by others (hides for whom: %s)',
+    (hidesReservation) => {
+      const { lab, target, volume } = again();
+      target.troubles = { ...target.troubles, reservedFor: OTHERS, hidesReservation };
+      lab.attach(target).resumedUs = lab.nowUs;
+      // Not at once: an interface of ours may be late.
+      lab.run(RESUME_US - 1_000_000);
+      expect(lab.volumes).toHaveLength(1);
+      lab.runUntil(() => lab.volumes.length > 1, 5_000_000);
+      const [, resumed] = lab.volumes;
+      expect([resumed.target.state, resumed.sectors]).toEqual([TARGET_FENCED, volume.sectors]);
+      expect(lab.submit(resumed, OP_READ, 0, 1).status).toBe(STATUS_FENCED);
+      target.troubles.reservedFor = [];
+      target.announce();
+      lab.run(5_000_000);
+      expect(resumed.target.state).toBe(TARGET_FENCED);
+    },
+  );
+
+  test('Volume that is taken up again works when an interface that its target is reserved for is late', () => {
+    const { lab, target } = again();
+    const late = modelMac(1, 2);
+    target.troubles.reservedFor = [late];
+    lab.attach(target).resumedUs = lab.nowUs;
+    lab.run(RESUME_US - 1_000_000);
+    expect(lab.addInterface().mac).toBe(late);
+    lab.runUntil(() => lab.volumes.length > 1, 5_000_000);
+    expect(lab.volumes[1].target.state).toBe(TARGET_UP);
+  });
+
+  test('Volume that is new waits while its target is reserved by others', () => {
+    const { lab, target } = again();
+    target.troubles.reservedFor = OTHERS;
+    const { target: seen } = lab.attach(target);
+    lab.run(4 * RESUME_US);
+    expect([lab.volumes.length, seen.obstacle]).toEqual([1, expect.stringMatching(/reserved/)]);
   });
 
   test('Volume goes on over one interface while a new one of ours is not in the list yet, and uses it when it is', () => {

@@ -66,7 +66,7 @@ export class Revival {
     const { signal } = underway.abort;
     while (!signal.aborted) {
       try {
-        const { attachment } = await ask(this.#dataPath, { op: 'attach', attach: request }, 'attached');
+        const { attachment } = await ask(this.#dataPath, { op: 'attach', attach: request, isResumed: true }, 'attached');
         const difference = differenceOf(volume, attachment);
         if (difference === undefined) {
           if (!signal.aborted) lasting.resume({ volume, device });

@@ -3,13 +3,18 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RESERVE_FORCE_SET } from '../../../src/aoe/constants.ts';
 import { MIB, SAN } from '../../support/faults-laboratory.ts';
 import { eventually } from '../../support/faults-process.ts';
 import { attributeOf, kill, KernelNbd, runUnhurried } from '../../support/kernel-nbd.ts';
+import { TargetProber } from '../../support/target-prober-client.ts';
 import { startTarget } from '../../support/target-process.ts';
 import { kernelCase } from '../guest/cases.ts';
 
-/** What is different when an initiator comes to the devices of the one before: the installation, the target's size. */
+/** What is different when an initiator comes to the devices of the one before: the installation, the target's size or owner. */
+
+/** Another node. */
+const STRANGER = 0x02_00_00_00_99_01;
 
 const HELD_MS = 5_000;
 const SECTORS_PER_MIB = 2_048;
@@ -96,6 +101,36 @@ kernelCase(
       assert.equal((await host.grow('e10.3')).sectors, 96 * SECTORS_PER_MIB);
       assert.equal(attributeOf(device, 'size'), String(96 * SECTORS_PER_MIB));
       await host.detach('e10.3');
+    }),
+  120_000,
+);
+
+kernelCase(
+  'a device whose target another node has reserved fails its I/O, also for the initiators that take it up later, and can be taken away',
+  async () =>
+    KernelNbd.use(async (host) => {
+      await startTarget(host.lab, `e10.3=${host.lab.disk()}`);
+      await host.start();
+      const device = await host.attach('e10.3');
+      const write = async (): Promise<number | null> =>
+        runUnhurried('dd', 'if=/dev/urandom', `of=${device}`, 'bs=4096', 'count=16', 'oflag=direct', 'conv=fsync');
+      const isRefused = async (): Promise<void> => {
+        assert.equal(await write(), 1);
+        assert.equal((await host.attachment('e10.3'))?.state, 'fenced');
+      };
+      assert.equal(await write(), 0);
+      const prober = await new TargetProber(host.lab.script('target-prober', host.lab.initiator, [SAN])).ready();
+      assert.equal((await prober.reserve(RESERVE_FORCE_SET, [STRANGER], { source: STRANGER })).aoeError, 0);
+      await isRefused();
+
+      await kill(host.initiator, 'SIGKILL');
+      await host.start();
+      await isRefused();
+
+      await host.replace();
+      await isRefused();
+      await host.detach('e10.3');
+      assert.equal(attributeOf(device, 'backend'), undefined);
     }),
   120_000,
 );
