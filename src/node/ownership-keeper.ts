@@ -8,7 +8,8 @@ import { followEvents } from './initiator-events.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Reporter } from './reporter.ts';
 import { findVolume, publicationFor } from './staging/known-volume.ts';
-import { ownMacs, releaseReservation, requireClaim, reserveForUs, reserveIfOurs } from './staging/ownership.ts';
+import { giveVolumeBack } from './staging/late-reservation.ts';
+import { ownMacs, requireClaim, reserveForUs, reserveIfOurs } from './staging/ownership.ts';
 import type { StagedVolume } from './staging/staged-volume.ts';
 
 /** A target that has started again says so. Should that be lost on the way, it is found out by then. */
@@ -182,7 +183,7 @@ export class OwnershipKeeper {
     try {
       await this.#claimOf(staged);
     } catch (error) {
-      await releaseReservation(this.#parts.initiator, staged.address);
+      await giveVolumeBack(this.#parts, staged.address);
       throw error;
     }
   }

@@ -10,10 +10,11 @@ import { Unstaging } from '../../src/node/staging/unstaging.ts';
 import { formatConfigString } from '../../src/volumes/claim.ts';
 import { change, type Store } from '../../src/volumes/store.ts';
 import { EmbeddedLaboratory, MEMORY } from '../support/store-embedded.ts';
-import { claimRecord, targetRecord } from '../support/volumes-records.ts';
+import { claimRecord, nodeRecord, targetRecord } from '../support/volumes-records.ts';
 
 const CLUSTER = 'c';
 const MAC = '02:00:00:00:00:01';
+const HEIR = '02:00:00:00:00:02';
 const { claim } = claimRecord();
 const volumeId = `e1.0@${claim}`;
 
@@ -46,12 +47,10 @@ function initiator(reserved: () => Promise<void>): InitiatorClient {
     configString: async () => Promise.resolve({ error: 0, texts: [formatConfigString(CLUSTER, claim)], silent: 0 }),
     reserved: async () => Promise.resolve({ error: 0, lists: [macs], silent: 0 }),
     attachment: async () => Promise.resolve(undefined),
-    reserve: async (_address: string, mode: string) => {
+    reserve: async (_address: string, mode: string, wanted: 'own' | readonly string[]) => {
       asked.push(mode);
-      if (mode === 'FORCE_SET') {
-        macs = [MAC];
-        await reserved();
-      }
+      macs = wanted === 'own' ? [MAC] : wanted;
+      if (mode === 'FORCE_SET') await reserved();
       return { error: 0, lists: [macs], silent: 0 };
     },
     attach: async () => {
@@ -107,7 +106,23 @@ describe('Staging', () => {
       }));
     };
     await expect(stage(takeAway)).rejects.toThrow(/is being unpublished from there/);
-    // And it gives back what it took.
-    expect(asked).toEqual(['FORCE_SET', 'SET']);
+    // Nobody has it: to let everybody in is to let in who has lost it.
+    expect([asked, macs]).toEqual([['FORCE_SET'], [MAC]]);
+  });
+
+  test('gives what it took too late back to the node that has the volume by now', async () => {
+    await store.nodes.create('node-2', nodeRecord('node-2', ['e1.0'], { macs: [HEIR] }));
+    const moveOn = async (): Promise<void> => {
+      const publications = [{ nodeId: 'node-2', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 6 }];
+      await change(store.targets, 'e1.0', (target) => ({ ...target, publications }));
+    };
+    await expect(stage(moveOn)).rejects.toThrow(/not published/);
+    expect([asked, macs]).toEqual([['FORCE_SET', 'SET'], [HEIR]]);
+  });
+
+  test('opens what it took too late when nobody knows of the target any more', async () => {
+    const forget = async (): Promise<void> => store.targets.delete('e1.0', (await store.targets.get('e1.0'))!.version);
+    await expect(stage(forget)).rejects.toMatchObject({ code: 'not-found' });
+    expect([asked, macs]).toEqual([['FORCE_SET', 'SET'], []]);
   });
 });

@@ -18,7 +18,8 @@ import { attachSettings } from './attach-settings.ts';
 import { isExclusive, isReader, whyIncompatible, type Usage } from './capability.ts';
 import { requireSameContents, withdrawFingerprint } from './known-disk.ts';
 import { findVolume, publicationFor, settingsFor, type KnownVolume } from './known-volume.ts';
-import { isReserved, letReadersIn, releaseReservation, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
+import { giveVolumeBack } from './late-reservation.ts';
+import { isReserved, letReadersIn, requireClaim, requireIdentity, reserveForUs } from './ownership.ts';
 import type { StagedVolume } from './staged-volume.ts';
 import type { Unstaging } from './unstaging.ts';
 
@@ -197,7 +198,7 @@ export class Staging {
     try {
       await this.#requireStillPublished(plan);
     } catch (error) {
-      await releaseReservation(this.#parts.initiator, plan.volume.address);
+      await giveVolumeBack(this.#parts, plan.volume.address);
       throw error;
     }
   }
