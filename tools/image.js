@@ -5,7 +5,7 @@
  *
  *   --base IMAGE    what it is built on; without it, Debian 12 from its archive with the Node that runs this
  *   --fuse          with what the attach backend `fuse` needs, for nodes without an nbd module
- *   --arch ARCH     x64 or arm64; for another one than this machine's, its programs must run here: Debian's qemu-user-static
+ *   --arch ARCH     x64 or arm64; for another one than this machine's, its programs must run here: Debian's qemu-user-static, arch-test
  *
  * Archives are kept under ~/.cache/aoe-csi/images, by what they were made of, until nobody has asked for them for days. Needs root,
  * buildah and mmdebstrap.
@@ -168,7 +168,7 @@ function fetched(scratch, name) {
 function requireEmulator() {
   if (existsSync(join('/proc/sys/fs/binfmt_misc', EMULATORS[arch]))) return;
   throw new Error(
-    `programs for ${arch} don't run here, and an image for it is made with them: apt-get install qemu-user-static, and where no service ` +
+    `programs for ${arch} don't run here, and an image for it is made with them: apt-get install qemu-user-static arch-test, and where no service ` +
       'has done so, mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc and register its interpreter',
   );
 }

@@ -10,7 +10,10 @@ const REGISTRATION = '/usr/lib/binfmt.d/qemu-aarch64.conf';
 const UNREGISTER = '-1';
 
 /** What it needs to run programs for arm64. */
-export const EMULATION: readonly Requirement[] = [command('qemu-aarch64-static', 'qemu-user-static')];
+export const EMULATION: readonly Requirement[] = [
+  command('qemu-aarch64-static', 'qemu-user-static'),
+  command('arch-test', 'arch-test'),
+];
 
 /** Lets this machine run programs for arm64. @returns what leaves it as it was before */
 export function emulateArm64(): () => void {

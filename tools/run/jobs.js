@@ -50,8 +50,9 @@ const CLUSTER_PACKAGES = [
   'buildah',
   'mmdebstrap',
   'busybox-static',
-  // For an image with another processor's programs.
+  // For an image with another processor's programs; mmdebstrap asks the second whether they run here.
   'qemu-user-static',
+  'arch-test',
   // For nodes that are guests.
   'qemu-system-x86',
   'qemu-utils',
