@@ -50,7 +50,7 @@ export class Unpublishing {
       // A reader has the device for reading only. To fence it off would put the other readers out, too.
       if (!publication.readOnly) await this.#fence(id, publication, patience);
     }
-    await this.#remove(id, publication);
+    await this.#remove(id, publication, holder !== undefined);
     crashPoint('unpublish-removed');
   }
 
@@ -114,14 +114,21 @@ export class Unpublishing {
     );
   }
 
-  /** @throws VolumeError `aborted` when it was wanted again meanwhile: then the node may stage it at any time */
-  async #remove(id: VolumeId, { nodeId, epoch }: PublicationRecord): Promise<void> {
-    await change(this.#parts.store.targets, id.address, (target) => {
+  /**
+   * @param isOut the node can't write, although it says that it has the volume
+   * @throws VolumeError `aborted` when it was wanted again meanwhile: then the node may stage it at any time, or has, if yet another
+   * call marks it as leaving
+   */
+  async #remove(id: VolumeId, publication: PublicationRecord, isOut: boolean): Promise<void> {
+    const { nodeId, epoch } = publication;
+    await change(this.#parts.store.targets, id.address, async (target) => {
       if (!isOn(id, target)) return undefined;
       const found = target.publications.find((other) => other.nodeId === nodeId);
       if (found !== undefined && (found.epoch !== epoch || found.isLeaving !== true)) throw wantedAgain(id, nodeId);
       const isFence = target.task?.id === fenceTaskId(nodeId, epoch);
       if (found === undefined && !isFence) return undefined;
+      // After the record was read, as the node announces a stage before it reads it: one of the two sees the other.
+      if (!isOut && (await this.#holder(id, publication)) !== undefined) throw wantedAgain(id, nodeId);
       const publications = target.publications.filter((other) => other !== found);
       return { ...target, publications, task: isFence ? undefined : target.task };
     });

@@ -90,19 +90,20 @@ const CHANGE_PAUSE_MS_MAX = 50;
 
 /**
  * Reads a record, lets `decide` make its successor, and writes it if nobody was faster; else again. `decide` answers undefined to
- * leave the record as it is. It may run several times, so it must do nothing else. Answers the record as it is then, or undefined
+ * leave the record as it is. It may run several times, so it must change nothing; what it looks at besides is as it was after the
+ * record was read, and, if that is written, before anybody else changed it. Answers the record as it is then, or undefined
  * when there is none.
  * @throws VolumeError `aborted` when others change the record all the time; whatever `decide` throws
  */
 export async function change<T>(
   collection: Collection<T>,
   name: string,
-  decide: (value: T) => T | undefined,
+  decide: (value: T) => T | undefined | Promise<T | undefined>,
 ): Promise<Versioned<T> | undefined> {
   for (let tries = 1; tries <= CHANGE_TRIES_MAX; tries++) {
     const found = await collection.get(name);
     if (found === undefined) return undefined;
-    const next = decide(found.value);
+    const next = await decide(found.value);
     if (next === undefined) return found;
     try {
       return await collection.update(name, found.version, next);

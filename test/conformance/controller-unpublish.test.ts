@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import type { TargetRecord } from '../../src/volumes/records.ts';
+import { change } from '../../src/volumes/store.ts';
 import { READERS, withController, WRITER } from '../support/controller-service.ts';
 import { hookedStore } from '../support/store-hooks.ts';
 
@@ -66,6 +68,29 @@ describe('ControllerUnpublishVolume', () => {
       expect(outcome).toMatch(/^ABORTED: .*published it there again/);
       expect((await lab.store.targets.get('e1.0'))!.value.publications).toMatchObject([{ nodeId: 'node-1' }]);
       expect(await other.outcome('ControllerUnpublishVolume', request)).toBe('OK');
+    });
+  });
+
+  test('takes nothing away that was published and staged there meanwhile, and that yet another call is about to look at', async () => {
+    await withController(1, async ({ client, node, lab }) => {
+      const volumeId = await client.create('a');
+      await client.publish(volumeId, 'node-1');
+      const request = { volumeId, nodeId: 'node-1' };
+      const publishAndMark = once(async () => {
+        await client.publish(volumeId, 'node-1');
+        await node.stage(volumeId);
+        await change(lab.store.targets, 'e1.0', (record) => ({
+          ...record,
+          publications: record.publications.map((publication) => ({ ...publication, isLeaving: true })),
+        }));
+      });
+      const before = async ({ publications }: TargetRecord): Promise<void> =>
+        publications.length === 0 ? publishAndMark() : undefined;
+      // It stalls when it has looked, and is about to remove the publication.
+      const stalled = await lab.controller(hookedStore(lab.store, { before }));
+      expect(await stalled.outcome('ControllerUnpublishVolume', request)).toMatch(/^ABORTED: .*published it there again/);
+      expect((await lab.store.targets.get('e1.0'))!.value.publications).toHaveLength(1);
+      expect(await client.outcome('ControllerUnpublishVolume', request)).toMatch(/^FAILED_PRECONDITION: .*staged there/);
     });
   });
 
