@@ -117,10 +117,18 @@ export class Provisioning {
       (able) => nodeFor(value, able, task?.nodeId) ?? nodeFor(value, able),
     );
     // Where nobody sees it any more, the next turn finds another target, or says of all what is wrong with them.
-    if (nodeId === undefined || (task !== undefined && (await this.#hasAnother(wanted, live)))) {
+    const isSeen = nodeFor(value, live) !== undefined;
+    if (!isSeen || (task !== undefined && (await this.#hasAnother(wanted, live)))) {
       const next = task === undefined ? notTaken(value) : givenUp(value, nodeId);
       if (await this.#update(name, version, next)) crashPoint('create-given-up');
       return false;
+    }
+    // To give it back would be of no use: the next turn would take it again.
+    if (nodeId === undefined) {
+      throw new VolumeError(
+        'unavailable',
+        `cannot claim ${name} for the volume: all live nodes that see it are declared to be out of service; call again when another one does`,
+      );
     }
     const next = task === undefined ? claimTask(claim, nodeId) : handedTo(task, nodeId);
     const done = await this.#update(name, version, { ...value, task: next });

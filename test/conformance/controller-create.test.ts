@@ -4,6 +4,7 @@ import type { TargetRecord } from '../../src/volumes/records.ts';
 import { change } from '../../src/volumes/store.ts';
 import { CLUSTER_ID, NODE_SIZE_BYTES } from '../support/controller-node.ts';
 import { withController, WRITER } from '../support/controller-service.ts';
+import { hookedStore } from '../support/store-hooks.ts';
 import { claimRecord } from '../support/volumes-records.ts';
 
 const MIB = 2 ** 20;
@@ -139,6 +140,21 @@ describe('CreateVolume', () => {
       await node.setSeen('e1.0', true);
       await lab.settled(({ state }) => state === 'Available', 'e1.0');
       expect(node.done).toContain('wipe e1.0');
+    });
+  });
+
+  test('answers with UNAVAILABLE, and takes the target once, when all nodes that see it are declared to be off', async () => {
+    await withController(1, async ({ lab }) => {
+      let writes = 0;
+      const before = async (): Promise<void> => Promise.resolve(void writes++);
+      const off = new Set(['node-1']);
+      const isOutOfService = async (nodeId: string): Promise<boolean> => Promise.resolve(off.has(nodeId));
+      const informed = await lab.controller({ ...hookedStore(lab.store, { before }), isOutOfService });
+      const request = { name: 'a', volumeCapabilities: CAPABILITIES };
+      expect(await informed.outcome('CreateVolume', request)).toMatch(/^UNAVAILABLE: .*out of service/);
+      expect(writes).toBe(1);
+      off.clear();
+      expect(await informed.create('a')).toMatch(/^e1\.0@/);
     });
   });
 
