@@ -24,6 +24,8 @@ let store: Store;
 let asked: string[];
 /** For whom the target is reserved. */
 let macs: readonly string[];
+/** It answers nothing that would give it back. */
+let isDeaf: boolean;
 
 beforeEach(async () => {
   laboratory = new EmbeddedLaboratory(MEMORY);
@@ -32,6 +34,7 @@ beforeEach(async () => {
   await store.targets.create('e1.0', targetRecord('e1.0', { state: 'Claimed', claim: claimRecord({ epoch: 5 }), publications }));
   asked = [];
   macs = [MAC];
+  isDeaf = false;
 });
 afterEach(async () => laboratory.remove());
 
@@ -49,6 +52,7 @@ function initiator(reserved: () => Promise<void>): InitiatorClient {
     attachment: async () => Promise.resolve(undefined),
     reserve: async (_address: string, mode: string, wanted: 'own' | readonly string[]) => {
       asked.push(mode);
+      if (isDeaf && mode === 'SET') throw new Error('the target does not answer');
       macs = wanted === 'own' ? [MAC] : wanted;
       if (mode === 'FORCE_SET') await reserved();
       return { error: 0, lists: [macs], silent: 0 };
@@ -118,6 +122,17 @@ describe('Staging', () => {
     };
     await expect(stage(moveOn)).rejects.toThrow(/not published/);
     expect([asked, macs]).toEqual([['FORCE_SET', 'SET'], [HEIR]]);
+  });
+
+  test('does not open to everybody what it could not give back', async () => {
+    await store.nodes.create('node-2', nodeRecord('node-2', ['e1.0'], { macs: [HEIR] }));
+    isDeaf = true;
+    const moveOn = async (): Promise<void> => {
+      const publications = [{ nodeId: 'node-2', readOnly: false, accessMode: 'SINGLE_NODE_WRITER', epoch: 6 }];
+      await change(store.targets, 'e1.0', (target) => ({ ...target, publications }));
+    };
+    await expect(stage(moveOn)).rejects.toThrow(/does not answer/);
+    expect([asked, macs]).toEqual([['FORCE_SET', 'SET'], [MAC]]);
   });
 
   test('opens what it took too late when nobody knows of the target any more', async () => {

@@ -27,7 +27,7 @@ async function requireStillOurs(parts: TaskParts, { target, task, logger }: Hand
   const lost = `task ${task.id} on ${address} is not this node's any more`;
   const isFreed = target.claim !== undefined && record?.claim === undefined;
   try {
-    await giveBack(parts, record ?? { ...target, task: undefined, publications: [] }, isFreed);
+    await giveBack(parts, address, record, isFreed);
   } catch (error) {
     logger.error(`${lost}, and its reservation could not be given back: ${(error as Error).message}`, { target: address });
     throw error;
