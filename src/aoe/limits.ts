@@ -72,7 +72,7 @@ export const MAC_GONE_US = 2.5 * DISCOVER_INTERVAL_US;
 export const DISCOVER_BURST_US: readonly number[] = [0, 200_000, 1_000_000];
 /** Directed queries for an address that an attach waits for. */
 export const ATTACH_QUERY_US = 200_000;
-/** A volume that is taken up again is not taken for fenced before this long. */
+/** A volume that is taken up again is not taken for fenced before this long; half of what a hand-over waits for it (READY_MS there). */
 export const RESUME_US = 5_000_000;
 /** An attached target that is silent where it was is looked for everywhere this often. */
 export const SEARCH_US = 2_000_000;
