@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { textOf } from '../../support/repository.ts';
+import { cachedFolder } from './cache.ts';
 import type { Kernel } from './kernels.ts';
 import { arm64 } from './platform.ts';
 
@@ -35,17 +36,10 @@ export function provideArm64(cache: string, say: (text: string) => void): Kernel
     .update([SUITE, ...PACKAGES, process.version, koffi].join())
     .digest('hex')
     .slice(0, 12);
-  const root = join(cache, `arm64-${key}`);
-  if (!existsSync(root)) {
-    say(`making a Debian for arm64 in ${root}`);
-    const scratch = mkdtempSync(join(cache, 'making-'));
-    try {
-      make(join(scratch, 'root'), scratch, koffi);
-      renameSync(join(scratch, 'root'), root);
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
-  }
+  const root = cachedFolder(cache, `arm64-${key}`, (folder, scratch) => {
+    say(`making a Debian for arm64 in ${cache}`);
+    make(folder, scratch, koffi);
+  });
   const [release] = readdirSync(join(root, 'lib/modules'));
   return {
     platform: arm64(root),

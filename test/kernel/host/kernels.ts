@@ -1,7 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { X64, type Platform } from './platform.ts';
+import { cachedFolder } from './cache.ts';
+import { runProgram, unpackPackages } from './debian-archive.ts';
+import { x64, type Platform } from './platform.ts';
+import { provideQemu } from './qemu.ts';
 
 /** Series that the tests know. */
 export const SERIES = ['6.1', '6.12'] as const;
@@ -18,10 +20,14 @@ export interface Kernel {
   readonly modules: string;
 }
 
-/** The newest kernel of a series that is in the cache; else the newest of Debian's, fetched into it. */
+/** The newest kernel of a series that is in the cache, else the newest of Debian's, fetched into it; and what it runs on. */
 export function provideKernel(series: Series, cache: string, say: (text: string) => void): Kernel {
+  const platform = x64(provideQemu(cache, say));
   const cached = newest(readdirSync(cache).filter((name) => releaseOf(name, series) !== undefined));
-  if (cached !== undefined) return kernelIn(join(cache, cached));
+  return kernelIn(cached === undefined ? fetchNewest(series, cache, say) : join(cache, cached), platform);
+}
+
+function fetchNewest(series: Series, cache: string, say: (text: string) => void): string {
   const name = newestPackage(series);
   say(`fetching Debian's ${name} into ${cache}`);
   try {
@@ -58,45 +64,29 @@ function newestPackage(series: Series): string {
 }
 
 function knownPackages(series: Series): string[] {
-  const listed = run('apt-cache', ['search', '--names-only', `^linux-image-${series.replace('.', '\\.')}\\.`]);
+  const listed = runProgram('apt-cache', ['search', '--names-only', `^linux-image-${series.replace('.', '\\.')}\\.`]);
   const names = listed.split('\n').map((line) => line.split(' ')[0]);
   return names.filter((name) => releaseOf(name, series) !== undefined);
 }
 
 function updateLists(): void {
-  run('apt-get', ['update', '--quiet']);
+  runProgram('apt-get', ['update', '--quiet']);
 }
 
-/** Unpacks beside the final place and renames, so that two runs at once do not see each other's half of it. */
-function fetchKernel(name: string, cache: string): Kernel {
-  const scratch = mkdtempSync(join(cache, 'fetching-'));
-  try {
-    run('apt-get', ['download', '--quiet', name], scratch);
-    const archive = readdirSync(scratch).find((file) => file.endsWith('.deb'));
-    if (archive === undefined) throw new Error(`\`apt-get download ${name}\` has left no package`);
-    const unpacked = join(scratch, 'unpacked');
-    run('dpkg-deb', ['--extract', join(scratch, archive), unpacked]);
-    run('depmod', ['--basedir', unpacked, kernelIn(unpacked).release]);
-    const folder = join(cache, name);
-    try {
-      renameSync(unpacked, folder);
-    } catch (error) {
-      // Another run was faster: its copy will do.
-      if (!existsSync(folder)) throw error;
-    }
-    return kernelIn(folder);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+function fetchKernel(name: string, cache: string): string {
+  return cachedFolder(cache, name, (folder, scratch) => {
+    unpackPackages([name], folder, scratch);
+    runProgram('depmod', ['--basedir', folder, releaseIn(folder)]);
+  });
 }
 
-function kernelIn(folder: string): Kernel {
-  const [release] = readdirSync(join(folder, 'lib/modules'));
+function kernelIn(folder: string, platform: Platform): Kernel {
+  const release = releaseIn(folder);
   const image = join(folder, 'boot', `vmlinuz-${release}`);
   if (!existsSync(image)) throw new Error(`${folder} holds no whole kernel: delete it, it will be fetched again`);
-  return { platform: X64, folder, release, image, modules: join(folder, 'lib/modules', release) };
+  return { platform, folder, release, image, modules: join(folder, 'lib/modules', release) };
 }
 
-function run(file: string, args: readonly string[], cwd?: string): string {
-  return execFileSync(file, args, { encoding: 'utf8', cwd, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 26 });
+function releaseIn(folder: string): string {
+  return readdirSync(join(folder, 'lib/modules'))[0];
 }

@@ -21,18 +21,20 @@ export interface Platform {
 const HERE = repositoryRoot.replace(/\/$/, '');
 
 /** The guest shares this machine's files, and runs its programs. */
-export const X64: Platform = {
-  // String instructions are emulated a step at a time: without them memory is cleared and copied two to four times faster.
-  qemu: ['qemu-system-x86_64', '-cpu', 'max,-erms,-fsrm'],
-  console: 'ttyS0',
-  // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
-  kernelWords: 'no_timer_check clearcpuid=rep_good',
-  root: '/',
-  busybox: '/bin/busybox',
-  node: process.execPath,
-  repository: HERE,
-  isRepositoryPutThere: false,
-};
+export function x64(qemu: readonly string[]): Platform {
+  return {
+    // String instructions are emulated a step at a time: without them memory is cleared and copied two to four times faster.
+    qemu: [...qemu, '-cpu', 'max,-erms,-fsrm'],
+    console: 'ttyS0',
+    // A busy host keeps the emulated timer from ticking while the kernel looks whether it does.
+    kernelWords: 'no_timer_check clearcpuid=rep_good',
+    root: '/',
+    busybox: '/bin/busybox',
+    node: process.execPath,
+    repository: HERE,
+    isRepositoryPutThere: false,
+  };
+}
 
 /** The guest has files of its own: arm64-root.ts. */
 export function arm64(root: string): Platform {
