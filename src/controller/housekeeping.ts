@@ -94,7 +94,10 @@ export class Housekeeping {
     this.#retries.note(targets);
     this.#notices.note(targets);
     this.#figures.show(targets);
-    for (const target of targets) await this.#lookAfter(target, live);
+    // What these were given is as stuck as if they were dead.
+    const off = await this.#declaredOff(targets, live);
+    const working = live.filter(({ nodeId }) => !off.has(nodeId));
+    for (const target of targets) await this.#lookAfter(target, working);
     await this.#departed.round(targets);
   }
 
@@ -123,6 +126,16 @@ export class Housekeeping {
     if (task?.nodeId !== nodeId) return;
     this.#retries.handedOut(address, task);
     logger.info(`task ${task.kind} handed to node ${nodeId}`, { target: address, node: nodeId });
+  }
+
+  /** The live nodes that have something to do and that a person has declared to be off since they were given it. */
+  async #declaredOff(targets: readonly TargetRecord[], live: readonly NodeRecord[]): Promise<ReadonlySet<string>> {
+    const asked = new Set(targets.flatMap(({ task }) => (task === undefined || task.state === 'done' ? [] : [task.nodeId])));
+    const off = new Set<string>();
+    for (const { nodeId } of live) {
+      if (asked.has(nodeId) && (await this.#parts.store.isOutOfService?.(nodeId)) === true) off.add(nodeId);
+    }
+    return off;
   }
 
   /**

@@ -131,6 +131,26 @@ describe('Housekeeping', () => {
     expect(await helpers()).toEqual(['node-2', 'node-2']);
   });
 
+  test('hands a task on whose node is declared to be off afterwards, once there is another', async () => {
+    gate.resolve();
+    const alive = { aliveAtMs: Date.now() };
+    await directory.nodes.create('node-1', nodeRecord('node-1', ['e1.0'], alive));
+    await directory.targets.create('e1.0', targetRecord('e1.0', { state: 'Released', claim: claimRecord() }));
+    const helper = async (): Promise<string | undefined> => (await directory.targets.get('e1.0'))?.value.task?.nodeId;
+    await housekeeping.round();
+    expect(await helper()).toBe('node-1');
+    off = new Set(['node-1']);
+    await housekeeping.round();
+    expect(await helper()).toBe('node-1');
+    await directory.nodes.create('node-2', nodeRecord('node-2', ['e1.0'], alive));
+    await housekeeping.round();
+    expect(await helper()).toBe('node-2');
+    // It need not stay off for that: nobody takes it back.
+    off = new Set();
+    await housekeeping.round();
+    expect(await helper()).toBe('node-2');
+  });
+
   test('warns once of what is wrong with the target of a volume, and of a task that has failed', async () => {
     gate.resolve();
     await directory.nodes.create('node-1', nodeRecord('node-1', ['e1.1'], { aliveAtMs: Date.now() }));
