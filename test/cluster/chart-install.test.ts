@@ -91,6 +91,26 @@ describeIf(CONTROL_PLANE, 'the chart on an API server', () => {
     );
   });
 
+  test('an upgrade does not change what volumes have been told for ever, unless it has to', async () => {
+    await expect(chart.upgrade(release, { ...REQUIRED, driverName: 'other.example' })).rejects.toThrow(
+      /driverName can't be changed from aoe.csi.dev to other.example: volumes keep it for ever/,
+    );
+    const networks = { 'san-a': ['eth1'] };
+    const now = /nodes are in the segment topology.aoe.csi.dev\/segment=default now, and with these values in /;
+    const keep = /--set 'node.segments.topology\\.aoe\\.csi\\.dev\/segment=default'/;
+    for (const node of [{ networks }, { segments: { 'topology.aoe.csi.dev/segment': 'rack-a' } }]) {
+      await expect(chart.upgrade(release, { ...REQUIRED, node })).rejects.toThrow(now);
+      await expect(chart.upgrade(release, { ...REQUIRED, node })).rejects.toThrow(keep);
+    }
+    await chart.upgrade(release, {
+      ...REQUIRED,
+      node: { networks, segments: { 'topology.aoe.csi.dev/segment': 'default' } },
+    });
+    await chart.upgrade(release, { ...REQUIRED, node: { networks, allowOtherSegments: true } });
+    // What comes on top takes nothing away.
+    await chart.upgrade(release, REQUIRED);
+  });
+
   test('a second installation needs a namespace and a driver name of its own', async () => {
     await expect(chart.install(second, { ...REQUIRED, clusterId: 'c2' })).rejects.toThrow(
       /"aoe.csi.dev-\S+" in namespace "" exists and cannot be imported into the current release/,

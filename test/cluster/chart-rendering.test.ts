@@ -82,6 +82,11 @@ describeIf([go()], 'the chart without a cluster', () => {
       { ...REQUIRED, initiator: { resources: { limits: { cpu: 1 } } } },
       /all volumes of its node stand still/,
     ],
+    [
+      'the registrar beside pods that overlap',
+      { ...REQUIRED, registrar: { enabled: true } },
+      /registrar.enabled is set and node.updateStrategy has maxSurge: .* Set node.updateStrategy.type=OnDelete, or/,
+    ],
   ])('refuses %s, and says why', async (_, values, reason) => {
     await expect(chart.template(RELEASE, values)).rejects.toThrow(reason);
   });

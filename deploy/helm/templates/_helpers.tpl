@@ -117,7 +117,58 @@ capabilities:
 {{- if and (hasKey .Values.initiator.resources "limits") (hasKey (.Values.initiator.resources.limits | default dict) "cpu") }}
 {{- fail "initiator.resources.limits.cpu is set: each time the initiator is throttled, all volumes of its node stand still. Remove the limit" }}
 {{- end }}
+{{- $strategy := .Values.node.updateStrategy }}
+{{- if and .Values.registrar.enabled (eq ($strategy.type | default "RollingUpdate") "RollingUpdate") (ne (toString (dig "rollingUpdate" "maxSurge" 0 $strategy)) "0") }}
+{{- fail "registrar.enabled is set and node.updateStrategy has maxSurge: the sidecar of the old pod, when it ends, takes the socket of the new pod's away, and the kubelet forgets the driver. Set node.updateStrategy.type=OnDelete, or rollingUpdate.maxSurge=0 with maxUnavailable=1; or leave the sidecar out: the driver registers itself" }}
+{{- end }}
 {{- include "aoe.requireOwnClusterId" . }}
+{{- include "aoe.requireSameNodes" . }}
+{{- end }}
+
+{{/*
+What volumes have been told for ever, and nodes would no longer be: looked up in the DaemonSet that is there. Nothing is without a cluster
+(helm template).
+*/}}
+{{- define "aoe.requireSameNodes" -}}
+{{- $there := lookup "apps/v1" "DaemonSet" .Release.Namespace "aoe-csi-node" }}
+{{- $isOurs := eq (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there) .Release.Name }}
+{{- range (dig "spec" "template" "spec" "containers" list $there) }}
+{{- if and $isOurs (eq .name "node") }}
+{{- range .args }}
+{{- include "aoe.requireSameDriver" (dict "root" $ "argument" .) }}
+{{- if not $.Values.node.allowOtherSegments }}
+{{- include "aoe.requireSameSegment" (dict "root" $ "argument" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The next initiator would look for the devices of the one before in another folder. */}}
+{{- define "aoe.requireSameDriver" -}}
+{{- $name := trimPrefix "--driver-name=" .argument }}
+{{- if and (hasPrefix "--driver-name=" .argument) (ne $name .root.Values.driverName) }}
+{{- fail (printf "driverName can't be changed from %s to %s: volumes keep it for ever, and all devices that are in use would stand still. Install a second release in a namespace of its own instead, move the data there, and uninstall this one" $name .root.Values.driverName) }}
+{{- end }}
+{{- end }}
+
+{{- define "aoe.requireSameSegment" -}}
+{{- if hasPrefix "--segment=" .argument }}
+{{- $segment := trimPrefix "--segment=" .argument }}
+{{- $key := regexReplaceAll "=.*$" $segment "" }}
+{{- $value := trimPrefix (printf "%s=" $key) $segment }}
+{{- $next := get (include "aoe.segments" .root | fromYaml) $key }}
+{{- $keep := printf "--set 'node.segments.%s=%s'" (replace "." "\\." $key) $value }}
+{{- if ne (toString $next) $value }}
+{{- fail (printf "nodes are in the segment %s=%s now, and with these values %s: volumes that were made so far could not be used on new nodes, and kubelets refuse a driver that says something else than the label of their node. Keep it with %s; or, when no PersistentVolume has it (kubectl get pv -o yaml | grep %s), --set node.allowOtherSegments=true, and take the label off: kubectl label nodes --all %s-" $key $value (ternary "in none of that key" (printf "in %s=%s" $key (toString $next)) (empty $next)) $keep $key $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Labels that all nodes have, as YAML. */}}
+{{- define "aoe.segments" -}}
+{{- $default := ternary (dict) (dict (printf "topology.%s/segment" .Values.driverName) "default") (not (empty .Values.node.networks)) }}
+{{- toYaml (.Values.node.segments | default $default) }}
 {{- end }}
 
 {{/*
@@ -150,11 +201,19 @@ not; its ConfigMap stays for that. Nothing is looked up without a cluster (helm 
 {{- end }}
 {{- end }}
 
-{{/* A pod that runs once, for helm. */}}
+{{/* A pod that runs once, for helm: where the controller may run. */}}
 {{- define "aoe.helperPod" -}}
 restartPolicy: Never
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.controller.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.controller.nodeSelector }}
+nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
