@@ -1,5 +1,6 @@
 import { VolumeError } from '../volumes/errors.ts';
 import type { TargetRecord } from '../volumes/records.ts';
+import { unpublishingByHand } from '../volumes/remedies.ts';
 import { change } from '../volumes/store.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
 import { isOn } from '../volumes/volume-on-target.ts';
@@ -41,9 +42,10 @@ function released(target: TargetRecord, claim: string, nodeId: string | undefine
 
 function requireUnpublished(id: VolumeId, { publications }: TargetRecord): void {
   if (publications.length === 0) return;
-  const nodes = publications.map(({ nodeId }) => nodeId).join(', ');
+  const nodes = publications.map(({ nodeId }) => nodeId);
+  const volumeId = formatVolumeId(id);
   throw new VolumeError(
     'failed-precondition',
-    `cannot delete volume ${formatVolumeId(id)}: it is published to ${nodes}; call ControllerUnpublishVolume first`,
+    `cannot delete volume ${volumeId}: it is published to ${nodes.join(', ')}; ${unpublishingByHand(volumeId, nodes)}`,
   );
 }

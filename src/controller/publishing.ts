@@ -1,6 +1,7 @@
 import { VolumeError } from '../volumes/errors.ts';
 import { KeyedLock } from '../volumes/keyed-lock.ts';
 import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
+import { unpublishingByHand } from '../volumes/remedies.ts';
 import { change, type Store } from '../volumes/store.ts';
 import { fenceTaskId } from '../volumes/task-ids.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
@@ -170,7 +171,11 @@ function requireCompatible(volumeId: string, { publications }: TargetRecord, wan
   const who = holders.map((holder) => `${holder.nodeId} as ${describe(holder)}`).join(', ');
   throw new VolumeError(
     'failed-precondition',
-    `cannot publish ${volumeId} to node ${wanted.nodeId} as ${describe(wanted)}: it is published to ${who}; unpublish it there first`,
+    `cannot publish ${volumeId} to node ${wanted.nodeId} as ${describe(wanted)}: it is published to ${who}; ` +
+      unpublishingByHand(
+        volumeId,
+        holders.map(({ nodeId }) => nodeId),
+      ),
   );
 }
 

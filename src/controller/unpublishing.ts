@@ -1,5 +1,6 @@
 import { VolumeError } from '../volumes/errors.ts';
 import type { NodeRecord, PublicationRecord, TargetRecord } from '../volumes/records.ts';
+import { recordRemoval } from '../volumes/remedies.ts';
 import { change } from '../volumes/store.ts';
 import { fenceTaskId } from '../volumes/task-ids.ts';
 import { formatVolumeId, type VolumeId } from '../volumes/volume-id.ts';
@@ -157,7 +158,7 @@ function withFence(
   if (target.fencing !== 'reserve') {
     throw new VolumeError(
       'failed-precondition',
-      `${cannot}: its target can't refuse a node (fencing level ${target.fencing}); make sure that the node is off, then remove its node record`,
+      `${cannot}: its target can't refuse a node (fencing level ${target.fencing}); make sure that the node is off, then ${recordRemoval(nodeId)}`,
     );
   }
   if (by === undefined) {

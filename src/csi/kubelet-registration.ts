@@ -35,6 +35,7 @@ export class KubeletRegistration {
   /** Tells our socket from somebody else's of the same name. */
   #identity = '';
   #state: 'waiting' | 'registered' | 'refused' = 'waiting';
+  #refusal: string | undefined;
   #ended: Promise<void> = Promise.resolve();
 
   /** @throws what `listen` throws, e.g. because there is no such folder: this is no machine with a kubelet */
@@ -53,6 +54,11 @@ export class KubeletRegistration {
   /** What the kubelet has made of the socket that is there now. */
   get state(): 'waiting' | 'registered' | 'refused' {
     return this.#state;
+  }
+
+  /** Why the kubelet was not content when it looked last; undefined where it was, or has not looked yet. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   /** Takes the socket away, whereupon the kubelet forgets the driver. */
@@ -75,6 +81,7 @@ export class KubeletRegistration {
 
   #decided(refusal: string | undefined): void {
     this.#state = refusal === undefined ? 'registered' : 'refused';
+    this.#refusal = refusal;
     const { logger, driverName } = this.#options;
     if (refusal === undefined) logger.info(`the kubelet has registered ${driverName}`);
     else logger.warn(`the kubelet has refused ${driverName}, which will ask again: ${refusal}`);

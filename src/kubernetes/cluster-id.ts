@@ -24,7 +24,7 @@ export async function requireCluster(connection: ApiConnection, namespace: strin
     if (made.status !== 403) throw refusal(writing, made);
     throw new VolumeError(
       'unavailable',
-      `cannot use namespace ${namespace} yet: it has no cluster id, and a controller, which may, writes it when it starts`,
+      `cannot use namespace ${namespace} yet: there is no configmap ${NAME} with the cluster's id, which Helm makes: helm upgrade makes it again`,
     );
   }
   if (answer.status !== 200) throw refusal(reading, answer);

@@ -12,6 +12,7 @@ import { RpcServer } from '../rpc/server.ts';
 import { listenUnix } from '../system/unix-socket.ts';
 import type { InterfacePatterns } from '../volumes/interface-patterns.ts';
 import type { Store } from '../volumes/store.ts';
+import { parseVolumeId } from '../volumes/volume-id.ts';
 import { nodeHandlers } from './handlers.ts';
 import { InitiatorClient } from './initiator-client.ts';
 import { bootId as readBootId } from '../system/boot-id.ts';
@@ -69,7 +70,12 @@ export class NodePlugin {
     const initiator = new InitiatorClient(options.initiatorSocket);
     const places = new Places(driverName, segments, options.networks);
     const isLeft = async (address: string): Promise<boolean> => state.isDamaged(address) || mayBeAttached(initiator, address);
-    const recorder = new NodeRecorder(store.nodes, { nodeId, segments, volumesMax, bootId }, state.list(), isLeft);
+    const isPublished = async (volumeId: string, epoch: number): Promise<boolean> => {
+      const target = (await store.targets.get(parseVolumeId(volumeId)?.address ?? ''))?.value;
+      return target?.publications.some((each) => each.nodeId === nodeId && each.epoch === epoch) ?? false;
+    };
+    const facts = { nodeId, segments, volumesMax, bootId };
+    const recorder = new NodeRecorder(store.nodes, facts, state.list(), { isLeft, isPublished });
     const parts = { nodeId, clusterId, bootId, store, initiator, recorder, state };
     const service = new NodeService(parts, { deadAfterMs: options.deadAfterMs });
     const reporter = new Reporter(parts, places, logger);
@@ -99,9 +105,11 @@ export class NodePlugin {
     keeper.start();
     leftovers.start();
     const needsInitiator = places.dependOnInterfaces;
-    const preflight = new Preflight(parts, { registrationFolder: options.registration?.folder, needsInitiator }, metrics, logger);
-    // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
     const registrar = registrarOf(options, recorder, logger);
+    const registration =
+      registrar === undefined ? undefined : { folder: options.registration?.folder ?? '', refusal: () => registrar.refusal };
+    const preflight = new Preflight(parts, { registration, needsInitiator }, metrics, logger);
+    // What is in the way of all volumes holds it back: the kubelet then knows no driver here, rather than one that fails.
     if (await preflight.start()) await registrar?.start();
     else {
       void preflight.fit.then(async () => {

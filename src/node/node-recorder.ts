@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { NODE_HEARTBEAT_MS } from '../volumes/liveness.ts';
 import { VolumeError } from '../volumes/errors.ts';
 import type { NodeRecord, StagedRecord } from '../volumes/records.ts';
+import { recordRemoval } from '../volumes/remedies.ts';
 import { isConflict, type Collection } from '../volumes/store.ts';
 import { parseVolumeId } from '../volumes/volume-id.ts';
 import { withRoom } from './sights-room.ts';
@@ -13,29 +14,30 @@ export type NodeFacts = Pick<NodeRecord, 'nodeId' | 'segments' | 'volumesMax' | 
 /** What changes by itself. */
 export type NodeView = Pick<NodeRecord, 'macs' | 'interfaces' | 'targets' | 'segments'>;
 
+/** What has to be known of a record that somebody else has written: each is answered by whoever can. */
+export interface NodeQuestions {
+  /** Whether something of a volume at this address may be on this machine all the same; nothing is, when left out. */
+  readonly isLeft?: (address: string) => Promise<boolean>;
+  /** Whether a volume is published to this node, with this epoch; each is, when left out. */
+  readonly isPublished?: (volumeId: string, epoch: number) => Promise<boolean>;
+}
+
 /** Writes this node's record, and nobody else does. It is written when something changed, and else as rarely as life must be shown. */
 export class NodeRecorder {
   readonly #nodes: Collection<NodeRecord>;
-  readonly #isLeft: (address: string) => Promise<boolean>;
+  readonly #questions: NodeQuestions;
   #record: NodeRecord;
   /** Writes happen one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
   /** By a clock that nobody sets: else a beat would be missed for as long as a clock is set back. */
   #writtenMs = -Infinity;
   #areAllReported = true;
+  #refusal: string | undefined;
 
-  /**
-   * @param staged what an earlier process of this boot has staged, as far as that is remembered
-   * @param isLeft whether something of a volume at this address may be here all the same
-   */
-  constructor(
-    nodes: Collection<NodeRecord>,
-    facts: NodeFacts,
-    staged: readonly StagedVolume[],
-    isLeft = async (_address: string): Promise<boolean> => Promise.resolve(false),
-  ) {
+  /** @param staged what an earlier process of this boot has staged, as far as that is remembered */
+  constructor(nodes: Collection<NodeRecord>, facts: NodeFacts, staged: readonly StagedVolume[], questions: NodeQuestions = {}) {
     this.#nodes = nodes;
-    this.#isLeft = isLeft;
+    this.#questions = questions;
     const entries = staged.map(({ volumeId, epoch }) => [volumeId, { epoch, fenced: false }] as const);
     this.#record = { ...facts, macs: [], interfaces: [], targets: {}, staged: Object.fromEntries(entries), aliveAtMs: 0 };
   }
@@ -52,6 +54,11 @@ export class NodeRecorder {
   /** Whether all that was seen last had room in the record. */
   get areAllReported(): boolean {
     return this.#areAllReported;
+  }
+
+  /** Why this node has no record of its own, where a person has to see to that. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   /** Says that a volume may be written from here. The store knows it for good when this resolves. */
@@ -100,6 +107,8 @@ export class NodeRecorder {
     const nowMs = performance.now();
     if (isDeepStrictEqual(next, this.#record) && nowMs - this.#writtenMs < NODE_HEARTBEAT_MS) return;
     const written = { ...next, aliveAtMs: Date.now() };
+    // What this machine is does not depend on whether that could be written: whoever announces a volume is told the right reason.
+    if (this.#writtenMs === -Infinity) this.#record = { ...this.#record, macs: next.macs };
     await this.#put(written);
     this.#record = written;
     this.#writtenMs = nowMs;
@@ -112,9 +121,10 @@ export class NodeRecorder {
   async #keepLeft(): Promise<void> {
     const { nodeId, bootId, staged } = this.#record;
     const found = (await this.#nodes.get(nodeId))?.value;
-    if (found?.bootId !== bootId) return;
+    const { isLeft } = this.#questions;
+    if (found?.bootId !== bootId || isLeft === undefined) return;
     for (const [volumeId, entry] of Object.entries(found.staged)) {
-      if (staged[volumeId] !== undefined || !(await this.#isLeft(parseVolumeId(volumeId)?.address ?? ''))) continue;
+      if (staged[volumeId] !== undefined || !(await isLeft(parseVolumeId(volumeId)?.address ?? ''))) continue;
       this.#record = { ...this.#record, staged: { ...this.#record.staged, [volumeId]: entry } };
     }
   }
@@ -122,7 +132,8 @@ export class NodeRecorder {
   async #put(record: NodeRecord): Promise<void> {
     for (;;) {
       const found = await this.#nodes.get(record.nodeId);
-      if (found !== undefined) this.#requireOurs(found.value, record);
+      if (found !== undefined) await this.#requireOurs(found.value, record);
+      this.#refusal = undefined;
       try {
         if (found === undefined) await this.#nodes.create(record.nodeId, record);
         else await this.#nodes.update(record.nodeId, found.version, record);
@@ -136,13 +147,13 @@ export class NodeRecorder {
 
   /**
    * Two machines of one name would take each other's volumes for unstaged, and let third ones have them. A record of another boot is
-   * this machine's own while it has the same interfaces, or nothing staged; and only until this boot has written its own.
+   * this machine's own while it has the same interfaces, or has nothing staged that may still be written: a machine that took the name
+   * of one that died need not have its interfaces. And only until this boot has written its own.
    */
-  #requireOurs(found: NodeRecord, record: NodeRecord): void {
+  async #requireOurs(found: NodeRecord, record: NodeRecord): Promise<void> {
     if (found.bootId === record.bootId) return;
     const isFirst = this.#writtenMs === -Infinity;
-    const isHarmless = Object.keys(found.staged).length === 0;
-    if (isFirst && (isHarmless || found.macs.some((mac) => record.macs.includes(mac)))) return;
+    if (isFirst && (found.macs.some((mac) => record.macs.includes(mac)) || !(await this.#mayWrite(found)))) return;
     if (isFirst && record.macs.length === 0) {
       throw new VolumeError(
         'unavailable',
@@ -150,11 +161,19 @@ export class NodeRecorder {
           'first which interfaces are here',
       );
     }
-    throw new VolumeError(
-      'failed-precondition',
+    this.#refusal =
       `cannot write the record of node ${record.nodeId}: another machine uses this name (its storage interfaces: ` +
-        `${found.macs.join(', ') || 'none'}; here: ${record.macs.join(', ') || 'none'}). Give each machine a --node-id of its own; ` +
-        'if this is that machine with other interfaces, remove its record',
-    );
+      `${found.macs.join(', ') || 'none'}; here: ${record.macs.join(', ') || 'none'}), and has volumes. Give each machine a name (--node-id) of its ` +
+      `own; if this is that machine with other interfaces, or that one is off for good, ${recordRemoval(record.nodeId)}`;
+    throw new VolumeError('failed-precondition', this.#refusal);
+  }
+
+  /** Whether a machine may write to a volume that it has said to have: the volume may have been taken from it since. */
+  async #mayWrite({ staged }: NodeRecord): Promise<boolean> {
+    const { isPublished } = this.#questions;
+    for (const [volumeId, { epoch }] of Object.entries(staged)) {
+      if (isPublished === undefined || (await isPublished(volumeId, epoch))) return true;
+    }
+    return false;
   }
 }

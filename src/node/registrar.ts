@@ -6,8 +6,10 @@ import type { Segments } from '../volumes/topology.ts';
 
 const LOOK_MS = 5_000;
 
+type Registration = Pick<KubeletRegistration, 'stop' | 'refusal'>;
+
 export interface RegistrarOptions {
-  readonly register: () => Promise<Pick<KubeletRegistration, 'stop'>>;
+  readonly register: () => Promise<Registration>;
   /** Where the node is now. */
   readonly segments: () => Segments;
   readonly logger: Logger;
@@ -19,7 +21,7 @@ export interface RegistrarOptions {
 export class Registrar {
   readonly #options: RegistrarOptions;
   readonly #stopping = new AbortController();
-  #registration: Pick<KubeletRegistration, 'stop'> | undefined;
+  #registration: Registration | undefined;
   /** Undefined while it is not registered. */
   #told: Segments | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -32,6 +34,11 @@ export class Registrar {
   async start(): Promise<void> {
     await this.#register();
     this.#ended = this.#keep();
+  }
+
+  /** Why the kubelet does not want the driver, until it takes it. */
+  get refusal(): string | undefined {
+    return this.#registration?.refusal;
   }
 
   async stop(): Promise<void> {
@@ -57,7 +64,12 @@ export class Registrar {
       const isSettled = isDeepStrictEqual(now, seen);
       seen = now;
       if (signal.aborted || !isSettled || isDeepStrictEqual(now, this.#told)) continue;
-      logger.info(`this node is in another place now (${shown(now)}); the kubelet is told`);
+      const left = Object.keys(this.#told ?? {}).filter((key) => now[key] === undefined);
+      // The kubelet adds labels to its node, and takes none away (kubernetes#96505).
+      const labels = left.map((key) => `${key}-`).join(' ');
+      const hint =
+        left.length === 0 ? '' : `; pods may still be sent here for what it has left: kubectl label node NODE ${labels}`;
+      logger.info(`this node is in another place now (${shown(now)}); the kubelet is told${hint}`);
       await this.#registration?.stop();
       this.#registration = undefined;
       this.#told = undefined;

@@ -206,7 +206,9 @@ describe('ControllerUnpublishVolume', () => {
       await node.stage(volumeId);
       await node.fallSilent();
       const outcome = await client.outcome('ControllerUnpublishVolume', { volumeId, nodeId: 'node-8' });
-      expect(outcome).toMatch(/^FAILED_PRECONDITION: .*fencing level claim.*remove its node record/);
+      expect(outcome).toMatch(
+        /^FAILED_PRECONDITION: .*fencing level claim.*remove its record \(kubectl delete aoenode \S+, in the driver's namespace/,
+      );
     });
   });
 

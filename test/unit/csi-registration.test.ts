@@ -79,9 +79,11 @@ describe('KubeletRegistration', () => {
     registration = await start();
     expect(await watcher.next('refused')).toMatchObject({ reason: expect.stringContaining('no initiator yet') });
     await watcher.next('refused', 2);
+    expect(registration.refusal).toContain('no initiator yet');
     isHealthy = true;
     await watcher.next('registered');
     expect(registration.state).toBe('registered');
+    expect(registration.refusal).toBeUndefined();
     expect(kinds().slice(0, 3)).toEqual(['refused', 'removed', 'refused']);
   });
 

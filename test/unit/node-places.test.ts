@@ -33,7 +33,7 @@ test('Registrar registers anew when the node is in another place, and ends with 
     told.push(segments);
     // The second try fails.
     if (told.length === 2) throw new Error('no room');
-    return Promise.resolve({ stop: async () => Promise.resolve(void stopped++) });
+    return Promise.resolve({ stop: async () => Promise.resolve(void stopped++), refusal: undefined });
   };
   const registrar = new Registrar({ register, segments: () => segments, logger: Logger.create('silent'), lookMs: 5 });
   await registrar.start();

@@ -121,6 +121,18 @@ describe('checkKubelet()', () => {
   });
 });
 
+test('checkKubelet() fails where the kubelet refuses the driver, and says which label is in the way', () => {
+  const kubelet = { folder: '/k', isThere: true, mounts: [] };
+  const collision =
+    'error updating Node object with CSI driver node info: detected topology value collision: driver reported ' +
+    '"topology.aoe.csi.dev/segment":"rack-a" but existing label is "topology.aoe.csi.dev/segment":"default"';
+  expect(shown(checkKubelet(kubelet, collision))).toMatch(
+    /^failed: the kubelet refuses the driver, .*but existing label is .*kubectl label node NODE topology.aoe.csi.dev\/segment-$/,
+  );
+  expect(shown(checkKubelet(kubelet, 'no such thing'))).toMatch(/^failed: .* here: no such thing; its log says more/);
+  expect(shown(checkKubelet(undefined, undefined))).toBe('passed');
+});
+
 test('checkClock() warns of a clock that is off by more than half a minute, and says by how much', () => {
   for (const skewMs of [undefined, 0, 29_000, -29_000]) expect(shown(checkClock(skewMs))).toBe('passed');
   expect(shown(checkClock(120_400))).toMatch(

@@ -71,7 +71,7 @@ describe('NodeRecorder', () => {
     await before.announce('e10.4', 7);
     await before.markFenced(new Set([VOLUME]));
     const facts = { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot-1' };
-    const after = new NodeRecorder(store.nodes, facts, [], async (address) => Promise.resolve(address === 'e10.3'));
+    const after = new NodeRecorder(store.nodes, facts, [], { isLeft: async (address) => Promise.resolve(address === 'e10.3') });
     await after.report({ macs: HERE });
     expect(await staged()).toEqual({ [VOLUME]: { epoch: 1, fenced: true } });
     await after.withdraw(VOLUME);
@@ -85,9 +85,30 @@ describe('NodeRecorder', () => {
     await other.announce(VOLUME, 1);
     const ours = recorder('boot-2');
     await expect(ours.report({ macs: HERE })).rejects.toThrow(/another machine uses this name .*02:00:00:00:00:02.*--node-id/);
-    await expect(ours.announce(VOLUME, 2)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(ours.refusal).toMatch(/another machine uses this name/);
+    // Whoever stages a volume is told the same.
+    await expect(ours.announce(VOLUME, 2)).rejects.toThrow(/another machine uses this name .*kubectl delete aoenode node-1/);
     await other.report({ macs: THERE });
     expect(await staged()).toEqual({ [VOLUME]: { epoch: 1, fenced: false } });
+  });
+
+  test('takes the name of a machine that has other interfaces over when all that it had staged was taken from it', async () => {
+    const dead = recorder('boot-1');
+    await dead.report({ macs: THERE });
+    await dead.announce(VOLUME, 1);
+    await dead.announce('e10.4', 7);
+    const published = new Set([`${VOLUME} 2`, 'e10.4 7']);
+    const isPublished = async (id: string, epoch: number): Promise<boolean> =>
+      Promise.resolve(published.has(`${id} ${String(epoch)}`));
+    const facts = { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot-2' };
+    const ours = new NodeRecorder(store.nodes, facts, [], { isPublished });
+    await expect(ours.report({ macs: HERE })).rejects.toThrow(/another machine uses this name/);
+    // The epoch of the other is an old one; it may be wanted here already.
+    published.delete('e10.4 7');
+    await ours.report({ macs: HERE });
+    expect(await staged()).toEqual({});
+    expect(ours.refusal).toBeUndefined();
+    await ours.announce(VOLUME, 2);
   });
 
   test('notices that another machine has taken its name while it had nothing staged', async () => {

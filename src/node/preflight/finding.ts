@@ -1,5 +1,15 @@
 /** The checks there are, in the order in which they are told. */
-export const CHECKS = ['kernel', 'backend', 'interfaces', 'initiators', 'privileges', 'kubelet', 'clock', 'targets'] as const;
+export const CHECKS = [
+  'kernel',
+  'backend',
+  'interfaces',
+  'initiators',
+  'privileges',
+  'kubelet',
+  'clock',
+  'targets',
+  'record',
+] as const;
 export type Check = (typeof CHECKS)[number];
 
 /** What a check has found. */

@@ -8,13 +8,18 @@ export interface KubeletFacts {
   readonly mounts: readonly Mount[];
 }
 
+/** What the kubelet says when a node has a label of a topology key with another value already: nodeinfomanager of Kubernetes. */
+const COLLISION = /collision: driver reported "([^"]+)"/;
+
 /**
  * What is mounted in the kubelet's folder must be seen by the kubelet and by pods. Where the folder itself is mounted, as it is in a
  * container, that depends on how; otherwise this process sees what the kubelet sees.
  * @param kubelet undefined without a kubelet
+ * @param refusal what the kubelet has said against the driver
  */
-export function checkKubelet(kubelet: KubeletFacts | undefined): Finding {
+export function checkKubelet(kubelet: KubeletFacts | undefined, refusal?: string): Finding {
   if (kubelet === undefined) return PASSED;
+  if (refusal !== undefined) return failed(refused(refusal));
   const { folder, isThere, mounts } = kubelet;
   if (!isThere)
     return failed(`the kubelet's folder ${folder} is not there; is it another one on this node (the value kubeletDirectory)?`);
@@ -27,4 +32,13 @@ export function checkKubelet(kubelet: KubeletFacts | undefined): Finding {
     `what is mounted below ${folder} is not seen outside of this container: mount it with mountPropagation: Bidirectional, and on the host ` +
       `see that it is shared (mount --make-rshared /)`,
   );
+}
+
+function refused(refusal: string): string {
+  const key = COLLISION.exec(refusal)?.[1];
+  const cure =
+    key === undefined
+      ? 'its log says more; it is asked again every few seconds'
+      : `give node.segments the value back that the node has; or, when no PersistentVolume has that, kubectl label node NODE ${key}-`;
+  return `the kubelet refuses the driver, so that no volume can be mounted or unmounted here: ${refusal}; ${cure}`;
 }

@@ -7,7 +7,7 @@ import type { NodeCondition } from '../../volumes/store.ts';
 import type { NodeParts } from '../node-parts.ts';
 import { checkClock } from './clock.ts';
 import { kubeletFacts, machineFacts } from './facts.ts';
-import { CHECKS, type Check, type Finding } from './finding.ts';
+import { CHECKS, failed, PASSED, type Check, type Finding } from './finding.ts';
 import { checkKubelet } from './kubelet.ts';
 import { checkBackend, checkInitiators, checkKernel, checkPrivileges } from './machine.ts';
 import { checkInterfaces } from './network.ts';
@@ -20,8 +20,8 @@ const EVERY_MS = 60_000;
 type Findings = Readonly<Record<Check, Finding>>;
 
 export interface PreflightOptions {
-  /** The kubelet's folder plugins_registry; undefined without a kubelet. */
-  readonly registrationFolder: string | undefined;
+  /** The kubelet's folder plugins_registry, and why it does not want the driver; undefined without a kubelet. */
+  readonly registration: { readonly folder: string; readonly refusal: () => string | undefined } | undefined;
   /** Where the node is depends on its interfaces: the initiator has to say first which are there. */
   readonly needsInitiator: boolean;
 }
@@ -34,8 +34,7 @@ export class Preflight {
   readonly #parts: NodeParts;
   readonly #logger: Logger;
   readonly #gauge: Gauge<'check'>;
-  readonly #kubeletFolder: string | undefined;
-  readonly #needsInitiator: boolean;
+  readonly #options: PreflightOptions;
   readonly #stopping = new AbortController();
   readonly #fit = Promise.withResolvers<void>();
   readonly #said: Partial<Record<Check, string>> = {};
@@ -44,11 +43,10 @@ export class Preflight {
   #complaint = '';
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(parts: NodeParts, { registrationFolder, needsInitiator }: PreflightOptions, metrics: Registry, logger: Logger) {
+  constructor(parts: NodeParts, options: PreflightOptions, metrics: Registry, logger: Logger) {
     this.#parts = parts;
-    this.#needsInitiator = needsInitiator;
+    this.#options = options;
     this.#logger = logger.with({ component: 'preflight' });
-    this.#kubeletFolder = registrationFolder === undefined ? undefined : dirname(registrationFolder);
     this.#gauge = new Gauge({
       name: 'aoe_csi_node_preflight',
       help: 'Whether a check of this node has passed (1), has found something (0.5), or found that no volume can be used here (0).',
@@ -91,7 +89,9 @@ export class Preflight {
   }
 
   async #findings(): Promise<Findings> {
-    const { initiator, store } = this.#parts;
+    const { initiator, recorder, store } = this.#parts;
+    const { registration, needsInitiator } = this.#options;
+    const kubelet = await kubeletFacts(registration === undefined ? undefined : dirname(registration.folder));
     const machine = machineFacts();
     const interfaces = await initiator.interfaces().catch(ignored);
     const used = (interfaces ?? []).filter(({ state }) => state === 'up' || state === 'down').map(({ name }) => name);
@@ -99,12 +99,13 @@ export class Preflight {
     return {
       kernel: checkKernel(machine),
       backend: checkBackend(machine, await initiator.backend().catch(ignored)),
-      interfaces: checkInterfaces(interfaces, this.#needsInitiator),
+      interfaces: checkInterfaces(interfaces, needsInitiator),
       initiators: checkInitiators(machine, used),
       privileges: checkPrivileges(machine),
-      kubelet: checkKubelet(await kubeletFacts(this.#kubeletFolder)),
+      kubelet: checkKubelet(kubelet, registration?.refusal()),
       clock: checkClock(serverMs === undefined ? undefined : Date.now() - serverMs),
-      targets: checkTargets(this.#parts.recorder.areAllReported),
+      targets: checkTargets(recorder.areAllReported),
+      record: recorder.refusal === undefined ? PASSED : failed(recorder.refusal),
     };
   }
 

@@ -1,4 +1,5 @@
 import { VolumeError } from '../../volumes/errors.ts';
+import { recordRemoval } from '../../volumes/remedies.ts';
 import { fencedNodeOf } from '../../volumes/task-ids.ts';
 import { crashPoint } from '../crash-points.ts';
 import { requireClaim } from '../staging/ownership.ts';
@@ -18,7 +19,7 @@ export async function fenceTarget(parts: TaskParts, handed: HandedTask): Promise
   if (fencing !== 'reserve') {
     throw new VolumeError(
       'failed-precondition',
-      `cannot fence node ${fenced} off ${address}: the target knows no reservations (level ${fencing}); switch that node off, and remove its record`,
+      `cannot fence node ${fenced} off ${address}: the target knows no reservations (level ${fencing}); switch that node off, and ${recordRemoval(fenced)}`,
     );
   }
   await requireClaim(parts.initiator, address, parts.clusterId, claim?.claim);
