@@ -232,17 +232,33 @@ export class Unstaging {
 
   /**
    * A static volume's target is somebody else's, who may want to use it in other ways. Those of our own volumes stay reserved, and so
-   * does one that is dead: nobody who has lost the volume gets in, and whoever stages it next takes the reservation over.
+   * does one that is dead: nobody who has lost the volume gets in, and whoever stages it next takes the reservation over. The same while
+   * another node has not said that it is done with the volume: when it was fenced off while it was silent, it may still hold writes.
    */
-  async #release({ address }: StagedVolume, logger: Logger): Promise<void> {
+  async #release(staged: StagedVolume, logger: Logger): Promise<void> {
+    const { address } = staged;
     try {
-      if (!(await releaseReservation(this.#parts.initiator, address))) {
+      const others = await this.#nodesThatMayWrite(staged);
+      if (others.length > 0) {
+        logger.warn(
+          `${address} stays reserved for this node: ${others.join(', ')} had the volume before, and may still hold writes for it`,
+          { target: address },
+        );
+      } else if (!(await releaseReservation(this.#parts.initiator, address))) {
         logger.warn(`${address} was reserved by others already`, { target: address });
       }
     } catch (error) {
       if (!isVolumeError(error)) throw error;
       logger.warn(`the reservation of ${address} could not be given back: ${error.message}`, { target: address });
     }
+  }
+
+  async #nodesThatMayWrite({ volumeId }: StagedVolume): Promise<readonly string[]> {
+    const { store, nodeId } = this.#parts;
+    const others = (await store.nodes.list()).filter(
+      ({ name, value }) => name !== nodeId && value.staged[volumeId]?.fenced === false,
+    );
+    return others.map(({ name }) => name);
   }
 }
 
