@@ -61,7 +61,8 @@ async function run(options: Options): Promise<void> {
   const { clusterId, driverName, metrics: metricsAddress } = options;
   const logger = daemonLogger(options.logLevel);
   switchLevelOnSignal(logger, options.logLevel);
-  const store = await openStore(options.store, { clusterId, onProblem: (message) => logger.warn(message) });
+  const onProblem = (message: string): void => logger.warn(message);
+  const store = await openStore(options.store, { clusterId, onProblem, remembersNodes: true });
   const controller = await Controller.start(
     { socketPath, clusterId, driverName, version: version(), metricsAddress, isElecting: options.lease },
     store,

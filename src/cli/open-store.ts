@@ -13,6 +13,8 @@ interface StoreOptions {
   /** Left out by those who only look. */
   readonly clusterId?: string;
   readonly onProblem?: (message: string) => void;
+  /** For who lists the nodes all the time (KubernetesStoreOptions). */
+  readonly remembersNodes?: boolean;
 }
 
 /** What a command has been told of it. */

@@ -15,6 +15,7 @@ import { NodeConditions } from './node-conditions.ts';
 import { NodeLeases } from './node-leases.ts';
 import { ObjectCollection, type CollectionParts } from './object-collection.ts';
 import { API_VERSION, NODES, TARGETS, type Resource } from './resources.ts';
+import { SharedSights } from './shared-sights.ts';
 
 /** Records in one answer to a listing: a target's has about a kilobyte, a node's up to a megabyte. */
 const TARGETS_PAGE = 500;
@@ -33,6 +34,11 @@ export interface KubernetesStoreOptions {
   readonly kubeConfig?: string;
   /** Hears what a person should know and no caller is told: damaged records that a listing left out, an API server that is away. */
   readonly onProblem?: (message: string) => void;
+  /**
+   * Keep the records of all nodes, and read again only those that have changed: for who lists them all the time. With many nodes and
+   * targets they are a hundred megabytes to read, and some to keep.
+   */
+  readonly remembersNodes?: boolean;
   /** For tests: a watch that has heard nothing for so long is given up. */
   readonly silenceMs?: number;
 }
@@ -60,11 +66,16 @@ export class KubernetesStore implements Store {
       const [targets, nodes] = [partsOf(place, TARGETS, TARGETS_PAGE), partsOf(place, NODES, NODES_PAGE)];
       for (const { watcher, attempt } of [targets, nodes]) await answered(attempt, false, async () => watcher.begin());
       if (options.clusterId !== undefined) await requireCluster(connection, namespace, options.clusterId);
+      const sights = new SharedSights();
       return new KubernetesStore(
         place,
         new ObjectCollection<TargetRecord>({ ...targets, problemOf: targetRecordProblem }),
         new NodeCollection(
-          new ObjectCollection<NodeRecord>({ ...nodes, problemOf: nodeRecordProblem }),
+          new ObjectCollection<NodeRecord>({
+            ...nodes,
+            problemOf: nodeRecordProblem,
+            ...(options.remembersNodes === true ? { kept: (record) => sights.shared(record) } : {}),
+          }),
           new NodeLeases(connection, namespace),
         ),
       );

@@ -2,17 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiConnection } from './api-connection.ts';
 import { refusal, statusOf, type Attempt } from './api-failure.ts';
 import { linesOf } from './json-lines.ts';
+import { METADATA_LIST, METADATA_ONLY, METADATA_PAGE, selecting, type ObjectMetadata } from './metadata.ts';
 import { recordNameOf } from './object-names.ts';
 import { eachPage } from './pages.ts';
 
 type Listener = (names: readonly string[]) => void;
 
-/** Name and version of an object, without what is in it: a node's record has up to a megabyte. */
-export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-
-/** Objects in an answer to a listing of metadata. */
-const PAGE = 500;
 /** Metadata can't be larger than an object in etcd. */
 const EVENT_BYTES_MAX = 4 * 2 ** 20;
 /** The server ends a watch after a while, so that clients spread over its replicas: about so many seconds. */
@@ -27,11 +22,6 @@ const PAUSE_MS_MAX = 10_000;
 const TOLD_AT = 2;
 /** A watch that lasted for so long was a good one. */
 const GOOD_MS = 10_000;
-
-/** As much of an object as is looked at. */
-interface ObjectMetadata {
-  readonly metadata: { readonly name: string; readonly resourceVersion: string };
-}
 
 interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
@@ -48,11 +38,6 @@ export interface WatcherParts {
   readonly onProblem: (message: string) => void;
   /** For tests; SILENCE_MS where it is left out. */
   readonly silenceMs?: number | undefined;
-}
-
-/** The part of a query that asks for these objects only. */
-export function selecting(fieldSelector: string | undefined): Readonly<Record<string, string>> {
-  return fieldSelector === undefined ? {} : { fieldSelector };
 }
 
 /**
@@ -178,7 +163,7 @@ export class MetadataWatcher {
   async #list(found: (name: string, version: string) => void): Promise<{ readonly version: string }> {
     const { connection, path, fieldSelector, attempt } = this.#parts;
     const request = { method: 'GET', path, query: selecting(fieldSelector), accept: METADATA_LIST } as const;
-    const version = await eachPage<ObjectMetadata>(connection, request, PAGE, attempt, ({ metadata }) => {
+    const version = await eachPage<ObjectMetadata>(connection, request, METADATA_PAGE, attempt, ({ metadata }) => {
       const record = recordNameOf(metadata.name);
       if (record !== undefined) found(record, metadata.resourceVersion);
     });

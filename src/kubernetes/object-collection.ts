@@ -2,9 +2,10 @@ import { VolumeError } from '../volumes/errors.ts';
 import { ConflictError, type Collection, type Versioned } from '../volumes/store.ts';
 import type { ApiAnswer, ApiConnection, ApiRequest } from './api-connection.ts';
 import { answered, refusal, saysThereIsNone, type Attempt } from './api-failure.ts';
-import { METADATA_ONLY, selecting, type MetadataWatcher } from './metadata-watcher.ts';
-import { objectNameOf, recordNameOf } from './object-names.ts';
-import { eachPage } from './pages.ts';
+import type { MetadataWatcher } from './metadata-watcher.ts';
+import { METADATA_ONLY } from './metadata.ts';
+import { ObjectListing, type Listed } from './object-listing.ts';
+import { objectNameOf } from './object-names.ts';
 import { API_VERSION, type Resource } from './resources.ts';
 
 const CONFLICT = 409;
@@ -15,7 +16,7 @@ const WRITING = { fieldManager: 'aoe-csi', fieldValidation: 'Strict' } as const;
 /** Set only to make a write that changes nothing else a write. */
 const REWRITTEN = 'aoe.csi.dev/rewritten';
 
-export interface CollectionParts {
+export interface CollectionParts<T = unknown> {
   readonly connection: ApiConnection;
   readonly resource: Resource;
   readonly namespace: string;
@@ -30,6 +31,8 @@ export interface CollectionParts {
   readonly problemOf: (name: string, value: unknown) => string | undefined;
   /** Told about each damaged record that a listing leaves out. */
   readonly onProblem: (message: string) => void;
+  /** What lists read is kept, as this makes it: see ObjectListing. Left out, nothing is. */
+  readonly kept?: (value: T) => T;
 }
 
 interface StoredObject {
@@ -43,13 +46,24 @@ interface ObjectMetadata {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** The objects of one kind in a namespace, each with a record in its `spec`. Reads are never from a cache: they see every write before. */
+/** The objects of one kind in a namespace, each with a record in its `spec`. Reads see every write before. */
 export class ObjectCollection<T> implements Collection<T> {
-  readonly #parts: CollectionParts;
+  readonly #parts: CollectionParts<T>;
+  readonly #listing: ObjectListing<T, StoredObject>;
   #isClosed = false;
 
-  constructor(parts: CollectionParts) {
+  constructor(parts: CollectionParts<T>) {
     this.#parts = parts;
+    const { kept, resource } = parts;
+    const attempt = this.#attempt(`list ${resource.plural}`);
+    const read = (name: string, object: StoredObject): Listed<T> => {
+      const listed = this.#listed(name, object);
+      const { record } = listed;
+      return record === undefined || kept === undefined
+        ? listed
+        : { ...listed, record: { ...record, value: kept(record.value) } };
+    };
+    this.#listing = new ObjectListing({ ...parts, attempt, read, isRemembering: kept !== undefined });
   }
 
   async get(name: string): Promise<Versioned<T> | undefined> {
@@ -63,21 +77,11 @@ export class ObjectCollection<T> implements Collection<T> {
   /** Leaves out damaged records, which `onProblem` hears of, so that one of them doesn't stop the work on all others. */
   async list(): Promise<readonly Versioned<T>[]> {
     this.#mustBeOpen();
-    const { connection, path, fieldSelector, page, resource, onProblem } = this.#parts;
-    const records = new Map<string, Versioned<T>>();
-    const attempt = this.#attempt(`list ${resource.plural}`);
-    await answered(attempt, false, async () =>
-      eachPage<StoredObject>(connection, { method: 'GET', path, query: selecting(fieldSelector) }, page, attempt, (object) => {
-        const name = recordNameOf(object.metadata.name);
-        if (name === undefined) return;
-        try {
-          records.set(name, this.#decoded(name, object));
-        } catch (error) {
-          onProblem((error as Error).message);
-        }
-      }),
-    );
-    return [...records.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const attempt = this.#attempt(`list ${this.#parts.resource.plural}`);
+    const listed = [...(await answered(attempt, false, async () => this.#listing.read())).values()];
+    for (const { problem } of listed) if (problem !== undefined) this.#parts.onProblem(problem);
+    const records = listed.flatMap(({ record }) => (record === undefined ? [] : [record]));
+    return records.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async create(name: string, value: T): Promise<Versioned<T>> {
@@ -142,15 +146,23 @@ export class ObjectCollection<T> implements Collection<T> {
     return answered(this.#attempt(what), request.method !== 'GET', async () => this.#parts.connection.request(request));
   }
 
-  #decoded(name: string, { metadata, spec }: StoredObject): Versioned<T> {
-    const problem = this.#parts.problemOf(name, spec);
-    if (problem === undefined) return { name, version: metadata.resourceVersion, value: spec as T };
-    const { resource, namespace } = this.#parts;
-    throw new VolumeError(
-      'internal',
-      `cannot use the record ${name}: ${problem}; repair it with \`kubectl edit ${resource.singular} -n ${namespace} ${metadata.name}\`, ` +
+  #decoded(name: string, object: StoredObject): Versioned<T> {
+    const { record, problem = '' } = this.#listed(name, object);
+    if (record === undefined) throw new VolumeError('internal', problem);
+    return record;
+  }
+
+  #listed(name: string, { metadata, spec }: StoredObject): Listed<T> {
+    const { resource, namespace, problemOf } = this.#parts;
+    const version = metadata.resourceVersion;
+    const problem = problemOf(name, spec);
+    if (problem === undefined) return { version, record: { name, version, value: spec as T } };
+    return {
+      version,
+      problem:
+        `cannot use the record ${name}: ${problem}; repair it with \`kubectl edit ${resource.singular} -n ${namespace} ${metadata.name}\`, ` +
         'or delete it if what it said may be forgotten',
-    );
+    };
   }
 
   #attempt(what: string): Attempt {

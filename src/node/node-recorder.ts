@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NODE_HEARTBEAT_MS } from '../volumes/liveness.ts';
 import { VolumeError } from '../volumes/errors.ts';
-import type { NodeRecord, StagedRecord } from '../volumes/records.ts';
+import type { NodeRecord, SightRecord, StagedRecord } from '../volumes/records.ts';
 import { recordRemoval } from '../volumes/remedies.ts';
 import { isConflict, type Collection } from '../volumes/store.ts';
 import { parseVolumeId } from '../volumes/volume-id.ts';
@@ -22,21 +22,39 @@ export interface NodeQuestions {
   readonly isPublished?: (volumeId: string, epoch: number) => Promise<boolean>;
 }
 
+/**
+ * From so many targets on, a record is too large to be written for every config string that has changed: each volume that is made or
+ * wiped somewhere changes one, and all nodes that see its target would write theirs. One that has changed nothing else waits for so long
+ * since the last.
+ */
+export const MANY_TARGETS = 256;
+export const STRINGS_WAIT_MS = 60_000;
+
 /** Writes this node's record, and nobody else does. It is written when something changed, and else as rarely as life must be shown. */
 export class NodeRecorder {
   readonly #nodes: Collection<NodeRecord>;
   readonly #questions: NodeQuestions;
+  readonly #steadyMs: () => number;
   #record: NodeRecord;
   /** Writes happen one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
   /** By a clock that nobody sets: else a beat would be missed for as long as a clock is set back. */
   #writtenMs = -Infinity;
+  /** When something in it had changed, by the same clock. */
+  #changedMs = -Infinity;
   #areAllReported = true;
   #refusal: string | undefined;
 
   /** @param staged what an earlier process of this boot has staged, as far as that is remembered */
-  constructor(nodes: Collection<NodeRecord>, facts: NodeFacts, staged: readonly StagedVolume[], questions: NodeQuestions = {}) {
+  constructor(
+    nodes: Collection<NodeRecord>,
+    facts: NodeFacts,
+    staged: readonly StagedVolume[],
+    questions: NodeQuestions = {},
+    steadyMs = (): number => performance.now(),
+  ) {
     this.#nodes = nodes;
+    this.#steadyMs = steadyMs;
     this.#questions = questions;
     const entries = staged.map(({ volumeId, epoch }) => [volumeId, { epoch, fenced: false }] as const);
     this.#record = { ...facts, macs: [], interfaces: [], targets: {}, staged: Object.fromEntries(entries), aliveAtMs: 0 };
@@ -83,11 +101,15 @@ export class NodeRecorder {
     });
   }
 
-  /** What the node sees now, as far as there is room for it; also when nothing has changed, so that it is seen to live. */
-  async report(view: Partial<NodeView>): Promise<void> {
+  /**
+   * What the node sees now, as far as there is room for it; also when nothing has changed, so that it is seen to live.
+   * @param isUrgent somebody waits for it
+   */
+  async report(view: Partial<NodeView>, isUrgent = false): Promise<void> {
     await this.#change((record) => {
       const { targets } = view;
       if (targets === undefined) return { ...record, ...view };
+      if (!isUrgent && this.#canWait(record, targets)) return { ...record, ...view, targets: record.targets };
       const inUse = new Set(Object.keys(record.staged).map((volumeId) => parseVolumeId(volumeId)?.address ?? ''));
       const reported = withRoom(targets, inUse);
       this.#areAllReported = reported === targets;
@@ -104,14 +126,22 @@ export class NodeRecorder {
   async #write(decide: (record: NodeRecord) => NodeRecord): Promise<void> {
     if (this.#writtenMs === -Infinity) await this.#keepLeft();
     const next = decide(this.#record);
-    const nowMs = performance.now();
-    if (isDeepStrictEqual(next, this.#record) && nowMs - this.#writtenMs < NODE_HEARTBEAT_MS) return;
+    const nowMs = this.#steadyMs();
+    const isSame = isDeepStrictEqual(next, this.#record);
+    if (isSame && nowMs - this.#writtenMs < NODE_HEARTBEAT_MS) return;
     const written = { ...next, aliveAtMs: Date.now() };
     // What this machine is does not depend on whether that could be written: whoever announces a volume is told the right reason.
     if (this.#writtenMs === -Infinity) this.#record = { ...this.#record, macs: next.macs };
     await this.#put(written);
     this.#record = written;
     this.#writtenMs = nowMs;
+    if (!isSame) this.#changedMs = nowMs;
+  }
+
+  #canWait({ targets: before }: NodeRecord, now: NodeView['targets']): boolean {
+    const names = Object.keys(now);
+    if (names.length < MANY_TARGETS || this.#steadyMs() - this.#changedMs >= STRINGS_WAIT_MS) return false;
+    return names.length === Object.keys(before).length && names.every((name) => isSameButString(before[name], now[name]));
   }
 
   /**
@@ -176,4 +206,8 @@ export class NodeRecorder {
     }
     return false;
   }
+}
+
+function isSameButString(before: SightRecord | undefined, now: SightRecord): boolean {
+  return before !== undefined && isDeepStrictEqual({ ...before, configString: '' }, { ...now, configString: '' });
 }

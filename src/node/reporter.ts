@@ -72,7 +72,8 @@ export class Reporter {
     try {
       const view = await this.#sights.look(only).catch((error: unknown) => this.#blind(error));
       const { interfaces } = view;
-      await recorder.report(interfaces === undefined ? view : { ...view, segments: this.#places.segmentsOn(interfaces) });
+      const whole = interfaces === undefined ? view : { ...view, segments: this.#places.segmentsOn(interfaces) };
+      await recorder.report(whole, only !== undefined);
       await recorder.markFenced(await this.#fenced());
       this.#complain('');
     } catch (error) {

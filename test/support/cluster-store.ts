@@ -54,7 +54,8 @@ export class ClusterLaboratory implements StoreLaboratory {
 
   async open(options: KubernetesStoreOptions = {}): Promise<KubernetesStore> {
     const onProblem = (message: string): void => void this.problems.push(message);
-    const store = await KubernetesStore.open({ kubeConfig: this.kubeConfig, onProblem, ...options });
+    // As controllers have it: what is promised holds with what it remembers, too. Other processes remember nothing.
+    const store = await KubernetesStore.open({ kubeConfig: this.kubeConfig, onProblem, remembersNodes: true, ...options });
     this.#opened.push(store);
     return store;
   }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { NodeRecorder } from '../../src/node/node-recorder.ts';
+import { MANY_TARGETS, NodeRecorder, STRINGS_WAIT_MS } from '../../src/node/node-recorder.ts';
 import { SIGHTS_BYTES_MAX } from '../../src/node/sights-room.ts';
 import type { Store } from '../../src/volumes/store.ts';
 import { MEMORY, openStore } from '../support/store-embedded.ts';
@@ -51,6 +51,31 @@ describe('NodeRecorder', () => {
     const { 'e1.0': some } = targets;
     await ours.report({ macs: HERE, targets: { 'e1.0': some } });
     expect(ours.areAllReported).toBe(true);
+  });
+
+  test('writes at most once a minute what has changed in config strings only, where it sees many targets', async () => {
+    let nowMs = 0;
+    const facts = { nodeId: 'node-1', segments: {}, volumesMax: 4, bootId: 'boot-1' };
+    const ours = new NodeRecorder(store.nodes, facts, [], {}, () => nowMs);
+    const addresses = Array.from({ length: MANY_TARGETS }, (_, index) => `e${String(index)}.0`);
+    const { targets } = nodeRecord('node-1', addresses);
+    const saying = (configString: string): typeof targets => ({ ...targets, 'e7.0': { ...targets['e7.0'], configString } });
+    const said = async (): Promise<string | undefined> => (await store.nodes.get('node-1'))?.value.targets['e7.0']?.configString;
+    await ours.report({ macs: HERE, targets: saying('first') });
+    nowMs = STRINGS_WAIT_MS - 1;
+    await ours.report({ macs: HERE, targets: saying('second') });
+    expect(await said()).toBe('first');
+    nowMs = STRINGS_WAIT_MS;
+    await ours.report({ macs: HERE, targets: saying('second') });
+    expect(await said()).toBe('second');
+    // Whoever waits for it, and whatever else changes, does not wait.
+    await ours.report({ macs: HERE, targets: saying('third') }, true);
+    expect(await said()).toBe('third');
+    await ours.report({ macs: HERE, targets: { ...saying('fourth'), 'e9.0': { ...targets['e9.0'], interfaces: ['eth7'] } } });
+    expect(await said()).toBe('fourth');
+    const { 'e8.0': _gone, ...fewer } = saying('fifth');
+    await ours.report({ macs: HERE, targets: fewer });
+    expect(await said()).toBe('fifth');
   });
 
   test('takes over the record of its machine’s former boot, once it knows its interfaces', async () => {
