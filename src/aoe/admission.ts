@@ -1,7 +1,7 @@
 import { formatMac } from './address.ts';
 import type { Core } from './core.ts';
 import type { Identity } from './identify.ts';
-import { describeIdentity, identityMismatch, isSameDisk } from './identity.ts';
+import { describeIdentity, identityMismatch, isSameDisk, type DiskIdentity } from './identity.ts';
 import { MAC_GONE_US } from './limits.ts';
 import { DOUBT_SILENT, STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Target } from './target.ts';
@@ -31,10 +31,10 @@ export class Admission {
     const { target } = path;
     // Nobody has used the volume yet: whoever answers first is as good as one that has gone silent meanwhile.
     if (target.volume?.ready !== true && !ownerWorks(target)) target.owner = undefined;
-    if (target.owner === undefined) return ADMITTED;
-    if (target.owner !== path.mac && !this.#succeeds(path, identity)) return STRANGER;
+    const mismatch = mismatchOf(target, identity);
+    if (target.owner === undefined && mismatch === undefined) return ADMITTED;
+    if (target.owner !== undefined && target.owner !== path.mac && !this.#succeeds(path, identity, mismatch)) return STRANGER;
     target.owner = path.mac;
-    const mismatch = identityMismatch(target.identity ?? identity, identity);
     if (mismatch !== undefined) {
       this.#refuse(path, mismatch);
       return MISMATCH;
@@ -44,10 +44,22 @@ export class Admission {
     return ADMITTED;
   }
 
+  /** A path that was admitted works. The first one's MAC takes the volume's I/O: answers whether it is the path's. */
+  takes({ target, mac, found }: Path): boolean {
+    if (target.owner !== undefined && target.owner !== mac) return false;
+    if (target.owner === undefined || target.identity === undefined) {
+      target.owner = mac;
+      target.identity = found;
+      // In use before its target could say what it can do.
+      if (target.volume?.ready === true && found !== undefined) target.volume.fit(found);
+    }
+    return true;
+  }
+
   /** A second MAC answers. It takes over only when the first is silent, and only as the same disk. */
-  #succeeds(path: Path, identity: Identity): boolean {
+  #succeeds(path: Path, identity: Identity, mismatch: string | undefined): boolean {
     const { target } = path;
-    const same = target.identity !== undefined && identityMismatch(target.identity, identity) === undefined;
+    const same = mismatch === undefined;
     if (same && !ownerWorks(target)) return true;
     if (!path.reported) {
       path.reported = true;
@@ -86,6 +98,18 @@ export class Admission {
       `${target.name} has grown to ${String(identity.sectors)} sectors; the volume keeps ${String(target.volume.sectors)} until it is expanded`,
     );
   }
+}
+
+/** Why the disk is not the volume's, or undefined when it may be. */
+function mismatchOf(target: Target, identity: Identity): string | undefined {
+  const expected = expectedOf(target);
+  return expected === undefined ? undefined : identityMismatch(expected, identity);
+}
+
+/** What the owner has said, or the volume was before; undefined while any disk will do. */
+function expectedOf({ volume, owner, identity }: Target): DiskIdentity | undefined {
+  if (owner !== undefined && identity !== undefined) return identity;
+  return volume?.isKnown === true ? volume : undefined;
 }
 
 /**

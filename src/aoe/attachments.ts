@@ -2,7 +2,7 @@ import { STATUS_DEAD, STATUS_SHUTDOWN } from '../block/status.ts';
 import { formatMac, MAC_BROADCAST } from './address.ts';
 import type { Core } from './core.ts';
 import type { Exchanges } from './exchanges.ts';
-import { describeIdentity, identityMismatch } from './identity.ts';
+import { describeIdentity, identityMismatch, type DiskIdentity } from './identity.ts';
 import { ATTACH_QUERY_US, ATTACH_SETTLE_US, SEARCH_US } from './limits.ts';
 import type { PathHealth } from './path-health.ts';
 import { STANDING_PROVEN, type Path } from './path.ts';
@@ -38,9 +38,14 @@ export class Attachments {
     this.#replies = replies;
   }
 
-  /** Starts to look for the target. Ends with `attached` or `attachRefused`, or goes on until `detach`. */
-  attach(target: Target, options: VolumeOptions, nowUs: number): Volume {
+  /**
+   * Starts to look for the target. Ends with `attached` or `attachRefused`, or goes on until `detach`.
+   * @param resumed the disk that it was when an earlier process had it. Its users are still there: they are served after `deadUs`
+   * also without the target, so that their I/O fails
+   */
+  attach(target: Target, options: VolumeOptions, nowUs: number, resumed?: DiskIdentity): Volume {
     const volume = new Volume(target, options);
+    if (resumed !== undefined) volume.resume(resumed, nowUs);
     volume.queryUs = nowUs;
     target.volume = volume;
     target.owner = undefined;
@@ -48,6 +53,7 @@ export class Attachments {
     target.dead = false;
     target.obstacle = NOBODY_ANSWERS;
     this.#health.states.set(target, TARGET_ATTACHING, '', nowUs);
+    if (volume.isInUse) target.downSinceUs = nowUs;
     for (const path of target.paths) {
       path.doubleAnswers = 0;
       path.queriesAnswered = 0;
@@ -97,22 +103,13 @@ export class Attachments {
       this.#release(target, nowUs);
       return;
     }
-    if (!volume.ready) {
-      this.#look(target, volume, nowUs);
-      return;
-    }
-    this.#search(target, volume, nowUs);
-    const { deadUs } = volume.options;
-    const down = target.state !== TARGET_UP;
-    if (deadUs > 0 && down && !target.dead && nowUs - target.downSinceUs >= deadUs) this.#giveUp(target, nowUs);
+    if (volume.ready) this.#search(target, volume, nowUs);
+    else this.#look(target, volume, nowUs);
+    if (this.#deadAtUs(target, volume) <= nowUs) this.#giveUp(target, volume, nowUs);
   }
 
   nextUs(target: Target, volume: Volume): number {
-    if (!volume.ready) return Math.min(volume.queryUs, volume.settleUs);
-    const { deadUs } = volume.options;
-    return deadUs > 0 && !target.dead && target.state !== TARGET_UP
-      ? Math.min(volume.queryUs, target.downSinceUs + deadUs)
-      : volume.queryUs;
+    return Math.min(volume.queryUs, volume.settleUs, this.#deadAtUs(target, volume));
   }
 
   /** Whether the volume may use the interface changed. */
@@ -128,7 +125,7 @@ export class Attachments {
 
   /** Asks for the target until it answers; then listens a little longer for another one at the same address. */
   #look(target: Target, volume: Volume, nowUs: number): void {
-    if (volume.settleUs <= nowUs && target.paths.some((path) => path.standing === STANDING_PROVEN)) {
+    if (volume.settleUs <= nowUs && isProven(target)) {
       this.#decide(target, volume, nowUs);
       return;
     }
@@ -165,21 +162,15 @@ export class Attachments {
   }
 
   #decide(target: Target, volume: Volume, nowUs: number): void {
-    const refusal = this.#refusal(target);
+    const refusal = this.#refusal(target, volume);
     const { identity } = target;
     if (refusal !== undefined || identity === undefined) {
       this.#end(target, nowUs);
       this.#core.events.attachRefused(target, refusal ?? 'it has no identity');
       return;
     }
-    volume.sectors = identity.sectors;
-    volume.lba48 = identity.lba48;
-    volume.canTrim = identity.trim;
-    volume.trimZeroes = identity.trim && identity.readZeroAfterTrim;
-    volume.flush = identity.flush;
-    volume.ready = true;
-    volume.settleUs = Infinity;
-    volume.queryUs = Infinity;
+    volume.fit(identity);
+    open(volume);
     if (target.state !== TARGET_FENCED) this.#health.states.set(target, TARGET_UP, '', nowUs);
     if (identity.flush === 'none') {
       this.#core.events.notice(
@@ -192,7 +183,7 @@ export class Attachments {
   }
 
   /** Why the target can't be used although a path works. */
-  #refusal(target: Target): string | undefined {
+  #refusal(target: Target, volume: Volume): string | undefined {
     const { identity } = target;
     if (identity === undefined || identity.sectors === 0) return 'it reports a size of 0';
     for (const path of target.paths) {
@@ -202,7 +193,8 @@ export class Attachments {
           `stop one of them or give it another address`
         );
       }
-      if (path.found === undefined || path.mac === target.owner) continue;
+      // One that is known has been told from strangers already.
+      if (volume.isKnown || path.found === undefined || path.mac === target.owner) continue;
       if (identityMismatch(identity, path.found) !== undefined) {
         return (
           `two different disks answer as ${target.name}: ${describeIdentity(identity)} and, from ${formatMac(path.mac)} on ` +
@@ -213,15 +205,24 @@ export class Attachments {
     return undefined;
   }
 
+  /** When held I/O fails; Infinity while there is no reason. */
+  #deadAtUs(target: Target, { ready, isInUse, options: { deadUs } }: Volume): number {
+    if (deadUs === 0 || !isInUse || target.dead) return Infinity;
+    return (ready ? target.state === TARGET_UP : isProven(target)) ? Infinity : target.downSinceUs + deadUs;
+  }
+
   /** `deadSeconds` have passed without an answer: held I/O fails, and new I/O too until something answers. */
-  #giveUp(target: Target, nowUs: number): void {
+  #giveUp(target: Target, volume: Volume, nowUs: number): void {
+    const isResumed = !volume.ready;
     target.dead = true;
-    this.#core.events.notice(
-      'dead',
-      target.name,
-      `${target.name} has not answered for deadSeconds: ${String(target.requests)} held requests fail with an I/O error`,
-    );
+    if (isResumed) {
+      open(volume);
+      this.#health.update(target, nowUs);
+    }
+    const held = isResumed ? 'what its users have asked for since then fails' : `${String(target.requests)} held requests fail`;
+    this.#core.events.notice('dead', target.name, `${target.name} has not answered for deadSeconds: ${held} with an I/O error`);
     this.#replies.failAll(target, STATUS_DEAD, nowUs);
+    if (isResumed) this.#core.events.attached(volume);
   }
 
   #release(target: Target, nowUs: number): void {
@@ -237,4 +238,15 @@ export class Attachments {
     this.#health.states.set(target, TARGET_DISCOVERED, '', nowUs);
     target.downSinceUs = Infinity;
   }
+}
+
+/** I/O may come; attaching is over. */
+function open(volume: Volume): void {
+  volume.ready = true;
+  volume.settleUs = Infinity;
+  volume.queryUs = Infinity;
+}
+
+function isProven({ paths }: Target): boolean {
+  return paths.some(({ standing }) => standing === STANDING_PROVEN);
 }

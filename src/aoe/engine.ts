@@ -13,6 +13,7 @@ import { Fencing } from './fencing.ts';
 import { FragmentPool } from './fragment.ts';
 import { checkResponse, FRAME_OK } from './header.ts';
 import { FreshIdentity } from './fresh-identity.ts';
+import type { DiskIdentity } from './identity.ts';
 import { LateWrites } from './late-writes.ts';
 import { COMMAND } from './layout.ts';
 import { AWAY_US, FRAME_SECTORS_MAX, PORTS_MAX, QUARANTINE_US, RTO_FLOOR_US } from './limits.ts';
@@ -249,15 +250,15 @@ export class Engine implements SightingListener {
 
   /**
    * Starts to attach a target, known or not. `events.attached` or `events.attachRefused` ends it; until then `detach` cancels it and
-   * `target.obstacle` says what it waits for. Returns why it can't even start, as a sentence.
+   * `target.obstacle` says what it waits for. Returns why it can't even start, as a sentence. `resumed`: see Attachments.attach.
    */
-  attach(shelf: number, slot: number, options: VolumeOptions, nowUs: number): Volume | string {
+  attach(shelf: number, slot: number, options: VolumeOptions, nowUs: number, resumed?: DiskIdentity): Volume | string {
     const target = this.#discovery.take(shelf, slot);
     if (target === undefined) return 'too many targets are known; restart the initiator with fewer interfaces';
     if (target.volume !== undefined) return `${target.name} is attached already`;
     if (!this.#core.attached.includes(target)) this.#core.attached.push(target);
     this.#scanUs = 0;
-    return this.#attachments.attach(target, options, nowUs);
+    return this.#attachments.attach(target, options, nowUs, resumed);
   }
 
   /** Gives a volume back once its requests have ended, to the last copy of a write; `force` fails them now. Ends with `events.detached`. */

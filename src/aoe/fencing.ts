@@ -92,7 +92,7 @@ export class Fencing implements RefusalListener {
     const { volume } = target;
     if (target.state === TARGET_FENCED || volume === undefined) return;
     // An interface of ours that the list names may be a little late.
-    if (!volume.ready && nowUs - volume.resumedUs < RESUME_US) return;
+    if ((!volume.ready || target.dead) && nowUs - volume.resumedUs < RESUME_US) return;
     this.#health.states.set(target, TARGET_FENCED, 'reserved by another initiator', nowUs);
     for (const each of target.paths) this.#health.stop(each);
     if (!volume.ready) this.#attachments.resumeFenced(path, volume, nowUs);

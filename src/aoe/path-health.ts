@@ -376,10 +376,7 @@ export class PathHealth implements PathWatcher {
 
   #prove(path: Path, nowUs: number): void {
     const { target } = path;
-    if (target.owner === undefined) {
-      target.owner = path.mac;
-      target.identity = path.found;
-    } else if (target.owner !== path.mac) {
+    if (!this.#admission.takes(path)) {
       // Another MAC was faster: this one is a stranger until that one is silent.
       this.stop(path);
       return;

@@ -47,6 +47,6 @@ export class TargetStates {
 }
 
 function downReason(target: Target): string {
-  if (target.paths.every((path) => !path.port.up)) return 'no interface it was seen on is up';
+  if (target.paths.length > 0 && target.paths.every((path) => !path.port.up)) return 'no interface it was seen on is up';
   return target.obstacle === '' ? 'it does not answer' : target.obstacle;
 }

@@ -10,6 +10,8 @@ import {
   STATUS_SHUTDOWN,
   type BlockStatus,
 } from '../block/status.ts';
+import type { Identity } from './identify.ts';
+import type { DiskIdentity } from './identity.ts';
 import { MAX_OUTSTANDING_DEFAULT } from './limits.ts';
 import type { Port } from './port.ts';
 import { TARGET_FENCED, type Target } from './target.ts';
@@ -37,6 +39,9 @@ export class Volume implements BlockDevice {
   readonly name: string;
   readonly readOnly: boolean;
   options: VolumeOptions;
+  /** The disk that it is; '' and 0 while any will do. */
+  serial = '';
+  model = '';
   /** Size when it was attached. The target may grow; the volume does so only when asked. */
   sectors = 0;
   lba48 = true;
@@ -49,8 +54,8 @@ export class Volume implements BlockDevice {
   ready = false;
   /** Detaching: no new I/O. */
   closing = false;
-  /** When it was taken up again after another process had it, whose users are still there; Infinity for one that is new. */
-  resumedUs = Infinity;
+  /** When it was taken up again after another process had it, whose users are still there; -Infinity for one that is new. */
+  resumedUs = -Infinity;
   /** When to ask everybody for the target again: attaching, or while it is down. Attach: until when to listen for a second one. */
   queryUs = 0;
   settleUs = Infinity;
@@ -75,7 +80,31 @@ export class Volume implements BlockDevice {
 
   /** It has users, who have to be told what becomes of it: also while it is only about to be taken up again. */
   get isInUse(): boolean {
-    return this.ready || this.resumedUs !== Infinity;
+    return this.ready || this.resumedUs !== -Infinity;
+  }
+
+  /** No other disk will do. */
+  get isKnown(): boolean {
+    return this.sectors > 0;
+  }
+
+  /** An earlier process had it, as this disk. */
+  resume({ serial, model, sectors }: DiskIdentity, nowUs: number): void {
+    this.resumedUs = nowUs;
+    this.serial = serial;
+    this.model = model;
+    this.sectors = sectors;
+  }
+
+  /** Its target has said what it is and can do. */
+  fit({ serial, model, sectors, lba48, trim, readZeroAfterTrim, flush }: Identity): void {
+    this.serial = serial;
+    this.model = model;
+    if (!this.isKnown) this.sectors = sectors;
+    this.lba48 = lba48;
+    this.canTrim = trim;
+    this.trimZeroes = trim && readZeroAfterTrim;
+    this.flush = flush;
   }
 
   allows(port: Port): boolean {

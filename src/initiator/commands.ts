@@ -1,4 +1,5 @@
 import type { EngineEvents, NoticeKind } from '../aoe/events.ts';
+import type { DiskIdentity } from '../aoe/identity.ts';
 import type { Target } from '../aoe/target.ts';
 import { TARGET_UP } from '../aoe/target.ts';
 import type { Volume, VolumeOptions } from '../aoe/volume.ts';
@@ -144,7 +145,7 @@ export class Commands implements EngineEvents {
       case 'listTargets':
         return { op: 'targets', targets: [...loop.engine.targets()].filter(isKnown).map((each) => targetReport(each, nowUs)) };
       case 'attach':
-        this.#attach(loop, id, command.attach, command.isResumed === true, nowUs);
+        this.#attach(loop, id, command.attach, command.resumed, nowUs);
         return undefined;
       case 'detach':
         this.#detach(loop, id, command.name, command.force, nowUs);
@@ -203,13 +204,12 @@ export class Commands implements EngineEvents {
     }
   }
 
-  #attach(loop: Loop, id: number, request: AttachRequest, isResumed: boolean, nowUs: number): void {
+  #attach(loop: Loop, id: number, request: AttachRequest, resumed: DiskIdentity | undefined, nowUs: number): void {
     checkLimits(request);
     const known = loop.engine.find(request.shelf, request.slot);
     if (known?.volume !== undefined) throw failure('already-exists', `${known.name} is attached already`);
-    const volume = loop.engine.attach(request.shelf, request.slot, volumeOptions(request), nowUs);
+    const volume = loop.engine.attach(request.shelf, request.slot, volumeOptions(request), nowUs, resumed);
     if (typeof volume === 'string') throw failure('unavailable', volume);
-    if (isResumed) volume.resumedUs = nowUs;
     this.#attachments.set(volume.name, { volume, request, listener: undefined, attachId: id, detachIds: [] });
   }
 
@@ -364,8 +364,8 @@ function report({ volume, request, listener }: Attachment): AttachmentReport {
   return {
     name: volume.name,
     sectors: volume.sectors,
-    serial: target.identity?.serial ?? '',
-    model: target.identity?.model ?? '',
+    serial: volume.serial,
+    model: volume.model,
     readOnly: volume.readOnly,
     canTrim: volume.canTrim,
     socketPath: request.socketPath,

@@ -3,6 +3,7 @@
  * returns to its event loop, is woken by an eventfd and takes them with `receiveMessageOnPort`.
  */
 import type { NoticeKind } from '../aoe/events.ts';
+import type { DiskIdentity } from '../aoe/identity.ts';
 
 /** How a volume is to be attached. */
 export interface AttachRequest {
@@ -26,8 +27,8 @@ export type Command =
   | { readonly op: 'listInterfaces' }
   | { readonly op: 'discover' }
   | { readonly op: 'listTargets' }
-  /** `isResumed`: an earlier process had it, and its users are still there. */
-  | { readonly op: 'attach'; readonly attach: AttachRequest; readonly isResumed?: boolean }
+  /** `resumed`: the disk that it was when an earlier process had it. Its users are still there. */
+  | { readonly op: 'attach'; readonly attach: AttachRequest; readonly resumed?: DiskIdentity }
   /** Ends an attach that has not succeeded, or a volume; `force` fails what is under way. */
   | { readonly op: 'detach'; readonly name: string; readonly force: boolean }
   | { readonly op: 'listAttachments' }

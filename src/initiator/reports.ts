@@ -2,7 +2,7 @@
 import { formatMac } from '../aoe/address.ts';
 import { SECTOR_BYTES } from '../aoe/constants.ts';
 import { standingName, type Path } from '../aoe/path.ts';
-import type { Target } from '../aoe/target.ts';
+import { TARGET_ATTACHING, type Target } from '../aoe/target.ts';
 import type { Loop } from './loop.ts';
 import type { PathState, Statistics, TargetReport } from './messages.ts';
 
@@ -13,7 +13,7 @@ export function targetReport(target: Target, nowUs: number): TargetReport {
     shelf: target.shelf,
     slot: target.slot,
     state: target.state,
-    reason: target.reason,
+    reason: target.state === TARGET_ATTACHING ? target.obstacle : target.reason,
     sectors: identity?.sectors ?? 0,
     serial: identity?.serial ?? '',
     model: identity?.model ?? '',

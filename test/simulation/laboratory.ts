@@ -1,5 +1,6 @@
 import type { EngineEvents, NoticeKind } from '../../src/aoe/events.ts';
 import type { Identity } from '../../src/aoe/identify.ts';
+import type { DiskIdentity } from '../../src/aoe/identity.ts';
 import { ATA_COMMAND, ATA_COUNT, COMMAND } from '../../src/aoe/layout.ts';
 import type { Target } from '../../src/aoe/target.ts';
 import { VOLUME_OPTIONS_DEFAULT, type Volume, type VolumeOptions } from '../../src/aoe/volume.ts';
@@ -134,11 +135,11 @@ export class Laboratory implements EngineEvents, RequestOwner {
     target.nics.push(nic);
   }
 
-  /** Starts an attach; `attached` waits for its end. */
-  attach(target: ModelTarget, options: Partial<VolumeOptions> = {}): Volume {
+  /** Starts an attach; `attached` waits for its end. `resumed`: the disk that it was when an earlier process had it. */
+  attach(target: ModelTarget, options: Partial<VolumeOptions> = {}, resumed?: DiskIdentity): Volume {
     this.initiator.awake = true;
     const { shelf, slot } = target.setup;
-    const volume = this.engine.attach(shelf, slot, { ...VOLUME_OPTIONS_DEFAULT, ...options }, this.nowUs);
+    const volume = this.engine.attach(shelf, slot, { ...VOLUME_OPTIONS_DEFAULT, ...options }, this.nowUs, resumed);
     if (typeof volume === 'string') throw new Error(volume);
     return volume;
   }

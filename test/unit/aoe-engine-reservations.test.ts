@@ -47,12 +47,23 @@ describe('reservations', () => {
     expect(request.status).toBe(STATUS_FENCED);
   });
 
+  test('Volume that has been given up is fenced when the target comes back reserved by somebody else', () => {
+    const { lab, target, volume } = Laboratory.simple();
+    lab.engine.setOptions(volume, { ...volume.options, deadUs: 1_000_000 }, lab.nowUs);
+    target.crash(false);
+    lab.submit(volume, OP_WRITE, 0, 8);
+    lab.runUntil(() => volume.target.dead, 3_000_000);
+    target.troubles.reservedFor = OTHERS;
+    target.start(true);
+    lab.runUntil(() => volume.target.state === TARGET_FENCED, 1_000_000);
+  });
+
   test.each([false, true])(
     'Volume that is taken up again fails its I/O when its target is reserved by others (hides for whom: %s)',
     (hidesReservation) => {
       const { lab, target, volume } = again();
       target.troubles = { ...target.troubles, reservedFor: OTHERS, hidesReservation };
-      lab.attach(target).resumedUs = lab.nowUs;
+      lab.attach(target, {}, target.disk.identity);
       // Not at once: an interface of ours may be late.
       lab.run(RESUME_US - 1_000_000);
       expect(lab.volumes).toHaveLength(1);
@@ -67,16 +78,19 @@ describe('reservations', () => {
     },
   );
 
-  test('Volume that is taken up again works when an interface that its target is reserved for is late', () => {
-    const { lab, target } = again();
-    const late = modelMac(1, 2);
-    target.troubles.reservedFor = [late];
-    lab.attach(target).resumedUs = lab.nowUs;
-    lab.run(RESUME_US - 1_000_000);
-    expect(lab.addInterface().mac).toBe(late);
-    lab.runUntil(() => lab.volumes.length > 1, 5_000_000);
-    expect(lab.volumes[1].target.state).toBe(TARGET_UP);
-  });
+  test.each([0, RESUME_US - 2_000_000])(
+    'Volume that is taken up again works when an interface that its target is reserved for is late (deadUs %i)',
+    (deadUs) => {
+      const { lab, target } = again();
+      const late = modelMac(1, 2);
+      target.troubles.reservedFor = [late];
+      lab.attach(target, { deadUs }, target.disk.identity);
+      lab.run(RESUME_US - 1_000_000);
+      expect(lab.addInterface().mac).toBe(late);
+      lab.runUntil(() => lab.volumes.at(-1)?.target.state === TARGET_UP, 5_000_000);
+      expect(lab.volumes).toHaveLength(2);
+    },
+  );
 
   test('Volume that is new waits while its target is reserved by others', () => {
     const { lab, target } = again();

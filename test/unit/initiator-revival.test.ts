@@ -17,13 +17,18 @@ const never = new AbortController().signal;
 class OneVolume {
   isAttached = false;
   isSilent = true;
+  /** Of what is attached. */
+  state = 'up';
+  readonly commands: Command[] = [];
   #fail: () => void = () => undefined;
 
   async execute(command: Command): Promise<Reply> {
+    this.commands.push(command);
     switch (command.op) {
       case 'attach':
         this.isAttached = true;
-        if (!this.isSilent) return { op: 'attached', attachment: { ...SURVIVOR.volume } as unknown as AttachmentReport };
+        if (!this.isSilent)
+          return { op: 'attached', attachment: { ...SURVIVOR.volume, state: this.state } as unknown as AttachmentReport };
         return new Promise((_, reject) => {
           this.#fail = () => reject(new Error('its target does not answer'));
         });
@@ -38,13 +43,17 @@ class OneVolume {
   }
 }
 
-function serviceOf(dataPath: OneVolume, detach: AttachBackend['detach']): AttachService {
+function serviceOf(
+  dataPath: OneVolume,
+  detach: AttachBackend['detach'],
+  resume: LastingDevices['resume'] = () => undefined,
+): AttachService {
   const lasting = {
     survivors: () => [SURVIVOR],
     trouble: () => '',
     isLost: () => false,
     abandon: () => undefined,
-    resume: () => undefined,
+    resume,
   } as Partial<LastingDevices>;
   const unused = async (): Promise<never> => Promise.reject(new Error('not to be called'));
   const backend: AttachBackend = {
@@ -77,4 +86,23 @@ test('detach() that is refused leaves the revival alone', async () => {
   await expect(service.detach({ shelf: 10, slot: 3, force: false }, never)).rejects.toThrow('in use');
   expect(dataPath.isAttached).toBe(true);
   service.stop();
+});
+
+test.each([
+  ['up', true],
+  ['fenced', true],
+  ['down', false],
+  ['mismatch', false],
+])('a volume is looked for as the disk that it was, and one that is %s then is settled: %s', async (state, settled) => {
+  const dataPath = new OneVolume();
+  Object.assign(dataPath, { isSilent: false, state });
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  serviceOf(
+    dataPath,
+    async () => Promise.resolve(),
+    (_survivor, isSettled) => resolve(isSettled),
+  ).takeUpSurvivors();
+  expect(await promise).toBe(settled);
+  const { request: attach, serial, model, sectors } = SURVIVOR.volume;
+  expect(dataPath.commands).toEqual([{ op: 'attach', attach, resumed: { serial, model, sectors } }]);
 });

@@ -41,8 +41,11 @@ export interface LastingDevices {
   /** Those of an earlier initiator, as `removeLeftovers` has found them: their volumes, as they were attached, and their paths. */
   survivors(): readonly Survivor[];
 
-  /** Takes a survivor up again, whose volume is served now. Goes on by itself, for as long as it takes. */
-  resume(survivor: Survivor): void;
+  /**
+   * Takes a survivor up again, whose volume is served now. Goes on by itself, for as long as it takes.
+   * @param isSettled false: its target is silent, and its I/O fails. It may yet work elsewhere
+   */
+  resume(survivor: Survivor, isSettled: boolean): void;
 
   /** The device will be taken away from its users: nobody misses its volume from now on. */
   abandon(name: string): void;

@@ -10,7 +10,7 @@ import { NbdCalls } from './nbd-calls.ts';
 import { isRoomy, NbdDevice, type NbdSurroundings } from './nbd-device.ts';
 import { nbdObstacle } from './nbd-preflight.ts';
 import { newIdentifier, readNbdRecords, removeNbdRecord, writeNbdRecord, type NbdRecord } from './nbd-record.ts';
-import { nbdDevices } from './nbd-sysfs.ts';
+import { nbdDevices, sizeBytesOf } from './nbd-sysfs.ts';
 import { staticIndex } from './static-index.ts';
 
 /** AoE's own: no read-modify-write anywhere. Recorded per volume, should others ever come. */
@@ -186,7 +186,9 @@ export class NbdBackend implements AttachBackend, LastingDevices {
     return this.#left.splice(0).map(({ record, index }) => {
       const device = new NbdDevice(record, index, this.#around);
       this.#devices.set(record.name, device);
-      const { name, request, sectors, serial, model } = record;
+      const { name, request, serial, model } = record;
+      // Who let it grow may have ended before that was recorded.
+      const sectors = Math.max(record.sectors, sizeBytesOf(index) / SECTOR_BYTES);
       return { volume: { name, request, sectors, serial, model }, device: device.path };
     });
   }
@@ -195,10 +197,11 @@ export class NbdBackend implements AttachBackend, LastingDevices {
    * The kernel asks again for all that was not answered. A copy of such a write that the dead process had sent must not arrive after
    * the repeated one has been answered, and a newer one been written: so none is repeated before the last such copy is gone.
    */
-  resume({ volume }: Survivor): void {
+  resume({ volume }: Survivor, isSettled: boolean): void {
     const device = this.#devices.get(volume.name);
     if (device === undefined) return;
-    this.#ready.add(device.record.identifier);
+    // Who has it now may still see its target: it is not taken from there to fail here.
+    if (isSettled) this.#ready.add(device.record.identifier);
     device.link.waitFor('until nothing can arrive any more that the initiator before has sent');
     void this.#watch()
       .catch(() => undefined)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, type CommandTarget } from '../ask.ts';
-import type { AttachmentReport } from '../messages.ts';
-import type { LastingDevices, ServedVolume, Survivor } from './backend.ts';
+import { TARGET_FENCED, TARGET_UP } from '../../aoe/target.ts';
+import type { LastingDevices, Survivor } from './backend.ts';
 
 const RETRY_MS = 5_000;
 
@@ -13,7 +13,7 @@ interface Underway {
 
 /**
  * Brings back the volumes of devices that an earlier initiator has left alive: looks for each one's target, for as long as that takes,
- * and hands it to its device when it is the disk that it was.
+ * and hands it to its device when it is the disk that it was; or when its I/O is to fail.
  */
 export class Revival {
   readonly #dataPath: CommandTarget;
@@ -62,27 +62,23 @@ export class Revival {
   }
 
   async #revive({ volume, device }: Survivor, lasting: LastingDevices, underway: Underway): Promise<void> {
-    const { name, request } = volume;
+    const { name, request, serial, model, sectors } = volume;
+    const command = { op: 'attach', attach: request, resumed: { serial, model, sectors } } as const;
     const { signal } = underway.abort;
     while (!signal.aborted) {
       try {
-        const { attachment } = await ask(this.#dataPath, { op: 'attach', attach: request, isResumed: true }, 'attached');
-        const difference = differenceOf(volume, attachment);
-        if (difference === undefined) {
-          if (!signal.aborted) lasting.resume({ volume, device });
-          return;
-        }
-        await this.#giveBack(name);
-        this.#say('identity-mismatch', name, underway, `${device} waits for the disk that it was made of: ${difference}`);
+        const { state } = (await ask(this.#dataPath, command, 'attached')).attachment;
+        if (!signal.aborted) lasting.resume({ volume, device }, state === TARGET_UP || state === TARGET_FENCED);
+        return;
       } catch (error) {
-        if (!signal.aborted) this.#say('nbd', name, underway, `${device} waits for its target: ${(error as Error).message}`);
+        if (!signal.aborted) this.#say(name, underway, `${device} waits for its target: ${(error as Error).message}`);
       }
       await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  #say(kind: string, name: string, underway: Underway, text: string): void {
-    if (underway.trouble !== text) this.#notice(kind, name, text);
+  #say(name: string, underway: Underway, text: string): void {
+    if (underway.trouble !== text) this.#notice('nbd', name, text);
     underway.trouble = text;
   }
 
@@ -90,16 +86,4 @@ export class Revival {
   async #giveBack(name: string): Promise<void> {
     await this.#dataPath.execute({ op: 'detach', name, force: true }).catch(() => undefined);
   }
-}
-
-/** Why what answers now is not the volume. A larger disk is: its device grows when somebody wants it to. */
-function differenceOf(volume: ServedVolume, found: AttachmentReport): string | undefined {
-  if (found.serial !== volume.serial || found.model !== volume.model) {
-    return (
-      `expected serial "${volume.serial}", model "${volume.model}"; ` +
-      `${volume.name} has serial "${found.serial}", model "${found.model}" now`
-    );
-  }
-  if (found.sectors >= volume.sectors) return undefined;
-  return `expected ${volume.sectors} sectors; ${volume.name} has ${found.sectors} now`;
 }

@@ -80,8 +80,8 @@ kernelCase(
       const second = await host.start();
       const writing = write();
       await eventually('the difference to be told', 30_000, async () => {
-        const link = (await host.attachment('e10.3'))?.link ?? '';
-        return link.includes(`expected ${String(64 * SECTORS_PER_MIB)} sectors; e10.3 has ${String(32 * SECTORS_PER_MIB)} now`);
+        const reason = (await host.attachment('e10.3'))?.reason ?? '';
+        return reason.includes(`shrank from ${String(64 * SECTORS_PER_MIB)} to ${String(32 * SECTORS_PER_MIB)} sectors`);
       });
       assert.ok(readFileSync(disk).equals(before));
       truncateSync(disk, 64 * MIB);

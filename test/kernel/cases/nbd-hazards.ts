@@ -121,7 +121,7 @@ kernelCase(
       const initiator = await host.start();
       const waiting = runUnhurried('sh', '-c', `echo text >${join(mountPoint, 'file')} && sync -f ${mountPoint}`);
       await eventually('the difference to be told', 20_000, async () =>
-        (await host.attachment('e10.3'))?.link.includes('waits for the disk that it was made of: expected serial'),
+        (await host.attachment('e10.3'))?.reason.includes('expected serial'),
       );
       await wrong.end();
       assert.equal(await runUnhurried('cmp', '--bytes=67108864', other, '/dev/zero'), 0);
