@@ -40,7 +40,7 @@ export class Admission {
       return MISMATCH;
     }
     target.identifiedUs = nowUs;
-    this.#grown(target, identity);
+    this.#resized(target, identity);
     return ADMITTED;
   }
 
@@ -88,10 +88,11 @@ export class Admission {
     );
   }
 
-  #grown(target: Target, identity: Identity): void {
-    if (target.identity === undefined || identity.sectors <= target.identity.sectors) return;
+  #resized(target: Target, identity: Identity): void {
+    const before = target.identity?.sectors;
+    if (before === undefined || before === identity.sectors) return;
     target.identity = identity;
-    if (target.volume?.ready !== true) return;
+    if (target.volume?.ready !== true || identity.sectors < before) return;
     this.#core.events.notice(
       'size-changed',
       target.name,
@@ -106,10 +107,10 @@ function mismatchOf(target: Target, identity: Identity): string | undefined {
   return expected === undefined ? undefined : identityMismatch(expected, identity);
 }
 
-/** What the owner has said, or the volume was before; undefined while any disk will do. */
+/** The volume, however large its target has been meanwhile; before that is known, what the owner has said. */
 function expectedOf({ volume, owner, identity }: Target): DiskIdentity | undefined {
-  if (owner !== undefined && identity !== undefined) return identity;
-  return volume?.isKnown === true ? volume : undefined;
+  if (volume?.isKnown === true) return volume;
+  return owner === undefined ? undefined : identity;
 }
 
 /**
