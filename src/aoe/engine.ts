@@ -6,7 +6,7 @@ import { COMMAND_ATA, COMMAND_CONFIG, COMMAND_RESERVE, SECTOR_BYTES } from './co
 import { Copies, NO_COPY } from './copies.ts';
 import { Counters, NO_PLACEMENT, type Core, type ReplyPlacement } from './core.ts';
 import { Discovery, type SightingListener } from './discovery.ts';
-import { askEveryMac, type MacAnswers } from './every-mac.ts';
+import { askEveryMac, type CommandRefusal, type MacAnswers } from './every-mac.ts';
 import type { EngineEvents } from './events.ts';
 import { Exchanges } from './exchanges.ts';
 import { Fencing } from './fencing.ts';
@@ -270,7 +270,7 @@ export class Engine implements SightingListener {
 
   /**
    * Asks a known target about its config string or reserve list, at each of its MACs, until they have answered or `deadlineUs` comes;
-   * `done` hears of it. Returns why it can't even be asked, as a sentence.
+   * `done` hears of it. Returns why it can't even be asked.
    */
   command(
     target: Target,
@@ -278,10 +278,9 @@ export class Engine implements SightingListener {
     deadlineUs: number,
     nowUs: number,
     done: (answers: MacAnswers | undefined) => void,
-  ): string | undefined {
+  ): CommandRefusal | undefined {
     this.#scanUs = 0;
-    if (askEveryMac(this.#commands, target, command, deadlineUs, nowUs, done)) return undefined;
-    return 'too many commands wait for answers of targets; try again';
+    return askEveryMac(this.#commands, target, command, deadlineUs, nowUs, done);
   }
 
   /**

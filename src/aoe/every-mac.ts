@@ -2,7 +2,7 @@ import type { Mac } from './address.ts';
 import { isSameDisk } from './identity.ts';
 import { MAC_GONE_US } from './limits.ts';
 import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
-import type { CommandAnswer, TargetCommand, TargetCommands } from './target-commands.ts';
+import { mtuOf, type CommandAnswer, type TargetCommand, type TargetCommands } from './target-commands.ts';
 import type { Target } from './target.ts';
 
 /** One dead port of a target must not hold up what the others have answered; frames are lost and repeated a few times by then. */
@@ -16,13 +16,19 @@ export interface MacAnswers {
   readonly silent: number;
 }
 
+/** Why a target can't be asked, as a sentence; lasting, or only now. */
+export interface CommandRefusal {
+  readonly isLasting: boolean;
+  readonly text: string;
+}
+
 /**
  * Asks a target about ownership at each MAC that it has. Ports of one array know the same, but processes that serve one disk on
  * several interfaces (vblade) each have a config string and a reserve list of their own: what is set at one of them only keeps nobody
  * away from the others. A MAC behind which another disk was found is not asked.
  * @param deadlineUs of the first MAC; the others have two seconds at most
  * @param done called once, never from within; `undefined`: no MAC has answered until the deadline
- * @returns false when too many questions are open
+ * @returns why it is not asked at all: too many questions are open, or this one is too long for the interfaces
  */
 export function askEveryMac(
   commands: TargetCommands,
@@ -31,11 +37,15 @@ export function askEveryMac(
   deadlineUs: number,
   nowUs: number,
   done: (answers: MacAnswers | undefined) => void,
-): boolean {
+): CommandRefusal | undefined {
   const macs = macsOf(target, nowUs);
   // Nobody is known well enough: whoever answers.
   const asked: readonly (Mac | undefined)[] = macs.length > 0 ? macs : [undefined];
-  if (!commands.hasRoomFor(asked.length)) return false;
+  if (!commands.hasRoomFor(asked.length)) {
+    return { isLasting: false, text: 'too many commands wait for answers of targets; try again' };
+  }
+  const mtuMax = Math.min(...asked.map((mac) => mtuTo(target, mac)));
+  if (mtuMax < mtuOf(command)) return { isLasting: true, text: tooLong(target, command, mtuMax) };
   const answers = new Array<CommandAnswer | undefined>(asked.length);
   let open = asked.length;
   for (const [index, mac] of asked.entries()) {
@@ -47,7 +57,23 @@ export function askEveryMac(
       done(given.length === 0 ? undefined : { answers: given, silent: asked.length - given.length });
     });
   }
-  return true;
+  return undefined;
+}
+
+/** The largest of the interfaces through which the MAC, or any, is seen. */
+function mtuTo({ paths }: Target, wanted: Mac | undefined): number {
+  return Math.max(...paths.map(({ mac, port }) => (wanted === undefined || wanted === mac ? port.mtu : 0)));
+}
+
+function tooLong({ name }: Target, command: TargetCommand, mtuMax: number): string {
+  const what =
+    command.kind === 'config'
+      ? `a config string of ${String(command.string.length)} bytes`
+      : `a reserve list of ${String(command.macs.length)} MACs`;
+  return (
+    `${what} does not fit into a frame to ${name}: it takes an MTU of ${String(mtuOf(command))}, and the interfaces there have ` +
+    `${String(mtuMax)}; raise it in the whole storage network, or let it be shorter`
+  );
 }
 
 /** The MACs that serve the target's disk, as far as is known; the one that does I/O first, then those that were heard of last. */

@@ -5,7 +5,20 @@ import { COMMAND_CONFIG, COMMAND_RESERVE, FLAG_ERROR, VERSION_FLAGS_REQUEST } fr
 import { NO_COPY } from './copies.ts';
 import type { Core } from './core.ts';
 import { writeCommon, writeEthernet } from './header.ts';
-import { ARGUMENT, ERROR, FRAME_BYTES_MIN, SHELF, SLOT, SRC_MAC, TAG, VERSION_FLAGS } from './layout.ts';
+import {
+  ARGUMENT,
+  CONFIG_STRING,
+  ERROR,
+  ETHERNET_HEADER_BYTES,
+  FRAME_BYTES_MIN,
+  MAC_BYTES,
+  RESERVE_MACS,
+  SHELF,
+  SLOT,
+  SRC_MAC,
+  TAG,
+  VERSION_FLAGS,
+} from './layout.ts';
 import { COMMAND_FIRST_US, COMMAND_LONGEST_US, COMMANDS_MAX } from './limits.ts';
 import { STANDING_CONFLICT, STANDING_PROVEN, type Path } from './path.ts';
 import type { Port } from './port.ts';
@@ -122,7 +135,7 @@ export class TargetCommands {
   }
 
   #send(pending: Pending): void {
-    const path = choosePath(pending.target, pending.mac ?? pending.target.owner, pending.attempts++);
+    const path = choosePath(pending, pending.attempts++);
     if (path === undefined) return;
     const tag = this.#core.copies.looseTag();
     pending.tags.push(tag);
@@ -130,11 +143,20 @@ export class TargetCommands {
   }
 }
 
+/** The MTU that an interface must have to carry the question, which is one frame. */
+export function mtuOf(command: TargetCommand): number {
+  const isConfig = command.kind === 'config';
+  const end = isConfig ? CONFIG_STRING + command.string.length : RESERVE_MACS + command.macs.length * MAC_BYTES;
+  return end - ETHERNET_HEADER_BYTES;
+}
+
 /** Paths that do a volume's I/O first: a reservation may be for their MACs only. Else any path that is up, in turn. */
-function choosePath(target: Target, wanted: Mac | undefined, attempt: number): Path | undefined {
+function choosePath({ target, mac: asked, command }: Pending, attempt: number): Path | undefined {
+  const wanted = asked ?? target.owner;
+  const mtu = mtuOf(command);
   const usable = target.paths.filter(({ port, mac, standing }) => {
     const isWanted = wanted === undefined || wanted === mac;
-    return isWanted && port.up && !port.blocked && !port.batch.full && standing !== STANDING_CONFLICT;
+    return isWanted && port.mtu >= mtu && port.up && !port.blocked && !port.batch.full && standing !== STANDING_CONFLICT;
   });
   const proven = usable.filter(({ standing }) => standing === STANDING_PROVEN);
   const paths = proven.length > 0 ? proven : usable;

@@ -1,12 +1,15 @@
 import type { Arena, ArenaPlan } from '../buffers/arena.ts';
 import { CONFIG_STRING_BYTES_MAX } from './constants.ts';
-import { FRAME_BYTES_MIN } from './layout.ts';
+import { ARGUMENT, CONFIG_STRING, FRAME_BYTES_MIN } from './layout.ts';
+import { RESERVE_FRAME_BYTES_MAX } from './reserve.ts';
 
 /** Frames that one interface takes between two visits to the kernel. */
 export const TRANSMIT_FRAMES = 256;
-const HEADER_STRIDE = 64;
-/** A config argument with its longest string, in whole cache lines. */
-const BODY_STRIDE = CONFIG_STRING_BYTES_MAX + HEADER_STRIDE;
+const CACHE_LINE_BYTES = 64;
+const HEADER_STRIDE = CACHE_LINE_BYTES;
+/** The longest argument that is made on the spot, a config string or a reserve list, in whole cache lines. */
+const BODY_BYTES_MAX = Math.max(CONFIG_STRING + CONFIG_STRING_BYTES_MAX, RESERVE_FRAME_BYTES_MAX) - ARGUMENT;
+const BODY_STRIDE = Math.ceil(BODY_BYTES_MAX / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
 
 /**
  * Frames the engine wants sent on one port, and where their answers' data belongs. The engine fills it, the port's driver (a packet

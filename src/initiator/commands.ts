@@ -294,7 +294,7 @@ export class Commands implements EngineEvents {
         this.#fail(id, { code: 'unavailable', message: `${name} did not answer within ${where.timeoutMs} ms` });
       else this.#post({ type: 'reply', id, reply: ownershipReply(command, answers) });
     });
-    if (refusal !== undefined) throw failure('busy', refusal);
+    if (refusal !== undefined) throw failure(refusal.isLasting ? 'refused' : 'busy', refusal.text);
   }
 
   #fail(id: number, reason: Failure): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { RESERVE_READ } from '../../src/aoe/constants.ts';
-import type { MacAnswers } from '../../src/aoe/every-mac.ts';
+import { COMMAND_RESERVE, RESERVE_ENTRIES_MAX, RESERVE_FORCE_SET, RESERVE_READ } from '../../src/aoe/constants.ts';
+import type { CommandRefusal, MacAnswers } from '../../src/aoe/every-mac.ts';
+import { readReserve } from '../../src/aoe/reserve.ts';
 import { Laboratory } from '../simulation/laboratory.ts';
 import { modelMac } from '../simulation/model-target.ts';
 
@@ -111,5 +112,68 @@ describe('questions about ownership', () => {
     second.up = false;
     lab.initiator.refresh(second);
     expect(reservations(lab)).toMatchObject({ answers: [{}], silent: 1 });
+  });
+});
+
+describe('long reserve lists', () => {
+  /** As many as a frame of an MTU of 1500 holds, and as a list does. */
+  const SHORT = 248;
+  const LONG = RESERVE_ENTRIES_MAX;
+
+  function list(length: number): number[] {
+    return Array.from({ length }, (_, index) => modelMac(3, index + 1));
+  }
+
+  /** A target with two MACs, seen through interfaces with these MTUs. */
+  function seen(...mtus: number[]): Laboratory {
+    const lab = new Laboratory();
+    lab.addSegment();
+    for (const mtu of mtus) lab.addInterface(lab.segments[0], mtu);
+    for (let count = 0; count < 2; count++) lab.addTarget({}, DISK);
+    lab.run(5 * US);
+    lab.sent.length = 0;
+    return lab;
+  }
+
+  function set(lab: Laboratory, macs: number[]): CommandRefusal | undefined {
+    const target = lab.engine.find(10, 3);
+    if (target === undefined) throw new Error('nothing has been found');
+    const { nowUs } = lab;
+    lab.initiator.awake = true;
+    const question = { kind: 'reserve', command: RESERVE_FORCE_SET, macs } as const;
+    const refusal = lab.engine.command(target, question, nowUs + US, nowUs, () => undefined);
+    lab.run(2 * US);
+    return refusal;
+  }
+
+  /** The lists that have been sent. */
+  function sent(lab: Laboratory): (readonly number[] | undefined)[] {
+    return lab.sent
+      .filter(({ command }) => command === COMMAND_RESERVE)
+      .map(({ bytes }) => readReserve(new DataView(bytes.buffer), 0, bytes.length)?.macs);
+  }
+
+  test('arrive as they are, also side by side', () => {
+    const lab = seen(9_000);
+    expect(set(lab, list(LONG))).toBeUndefined();
+    expect(sent(lab)).toEqual([list(LONG), list(LONG)]);
+  });
+
+  test('go through the interfaces whose frames hold them', () => {
+    const lab = seen(1_500, 9_000);
+    lab.loses = ({ command }) => command === COMMAND_RESERVE;
+    expect(set(lab, list(LONG))).toBeUndefined();
+    expect(sent(lab).length).toBeGreaterThan(4);
+  });
+
+  test('are refused when no frame holds them', () => {
+    const lab = seen(1_500);
+    expect(set(lab, list(SHORT))).toBeUndefined();
+    expect(sent(lab)).toEqual([list(SHORT), list(SHORT)]);
+    expect(set(lab, list(SHORT + 1))).toEqual({
+      isLasting: true,
+      text: expect.stringMatching(/249 MACs .* e10\.3: .* MTU of 1506, .* 1500/),
+    });
+    expect(sent(lab)).toHaveLength(2);
   });
 });
