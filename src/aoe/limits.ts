@@ -26,6 +26,8 @@ export const WINDOW_START = 8;
 
 /** Sectors in a frame before a full-size probe has passed both ways, and after large frames were lost. */
 export const SECTORS_UNPROVEN = 2;
+/** Sectors of a request that are sent before others of its volume have their turn (1 MiB): a power of two. */
+export const TURN_SECTORS = 2_048;
 /** No frame carries more (16 KiB): enough for any Ethernet MTU, and a bound for receive buffers. */
 export const FRAME_SECTORS_MAX = 32;
 

@@ -1,4 +1,4 @@
-import { OP_FLUSH, OP_READ, OP_TRIM, OP_WRITE, OP_WRITE_ZEROES, type BlockRequest } from '../block/request.ts';
+import { OP_FLUSH, OP_READ, OP_TRIM, OP_WRITE, OP_WRITE_ZEROES, type BlockRequest, type RequestQueue } from '../block/request.ts';
 import { CHUNK_BYTES, NO_CHUNK } from '../buffers/chunk-pool.ts';
 import { writeTrimRange } from './ata.ts';
 import {
@@ -22,7 +22,7 @@ import type { Core } from './core.ts';
 import { ataArgument, writeAtaHeader } from './frame-writer.ts';
 import { ATA_DATA } from './layout.ts';
 import type { Path } from './path.ts';
-import { COPIES_SPARE_SHARE } from './limits.ts';
+import { COPIES_SPARE_SHARE, TURN_SECTORS } from './limits.ts';
 import type { Recovery } from './recovery.ts';
 import type { Target } from './target.ts';
 import type { Volume } from './volume.ts';
@@ -40,7 +40,7 @@ const TRIM_FRAME_SECTORS = TRIM_RANGES_MAX * TRIM_RANGE_SECTORS_MAX;
 /** Frames start at multiples of this where they can, so that a target never has to read before it writes 4 KiB sectors. */
 const ALIGN_SECTORS = 8;
 
-/** Cuts requests into frames at the moment of sending, and sends them as far as windows and batches allow. */
+/** Cuts requests into frames at the moment of sending, large ones a part at a time in turn with others, and sends them as far as windows and batches allow. */
 export class Sender {
   readonly #core: Core;
   readonly #recovery: Recovery;
@@ -114,9 +114,12 @@ export class Sender {
         request.mark = volume.writesDone;
         break;
     }
+    const from = request.nextSector;
     request.nextSector += fragment.sectors;
     request.fragmentsOut++;
     if (request.nextSector >= request.sectors) target.queue.shift();
+    // Past a multiple of a turn. A kernel writes zeroes to 4 GiB as one request.
+    else if ((from ^ request.nextSector) >= TURN_SECTORS) giveWay(target.queue);
     return fragment;
   }
 
@@ -216,6 +219,12 @@ export class Sender {
     }
     return at;
   }
+}
+
+/** The first request goes on when the others have had their turn: nobody was promised an order. */
+function giveWay(queue: RequestQueue): void {
+  const first = queue.shift();
+  if (first !== undefined) queue.push(first);
 }
 
 /** Flush and trim name their sectors elsewhere. */
