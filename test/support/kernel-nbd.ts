@@ -74,9 +74,9 @@ export class KernelNbd {
   }
 
   /** @returns the device, `/dev/nbdN` */
-  async attach(name: string): Promise<string> {
+  async attach(name: string, deadSeconds = 0): Promise<string> {
     const signal = new AbortController().signal;
-    const settings = { backend: '', readOnly: false, deadSeconds: 0, maxOutstanding: 0, interfaces: [] };
+    const settings = { backend: '', readOnly: false, deadSeconds, maxOutstanding: 0, interfaces: [] };
     return this.#control(async (client) => {
       const { attachment } = await client.attach({ ...parseTargetAddress(name), ...settings }, ATTACH_SECONDS, signal);
       return attachment.device;

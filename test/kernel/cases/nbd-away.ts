@@ -17,6 +17,7 @@ import { kernelCase } from '../guest/cases.ts';
 const STRANGER = 0x02_00_00_00_99_01;
 
 const HELD_MS = 5_000;
+const DEAD_SECONDS = 5;
 const SECTORS_PER_MIB = 2_048;
 
 kernelCase(
@@ -129,6 +130,34 @@ kernelCase(
 
       await host.replace();
       await isRefused();
+      await host.detach('e10.3');
+      assert.equal(attributeOf(device, 'backend'), undefined);
+    }),
+  120_000,
+);
+
+kernelCase(
+  'a device whose target is silent for deadSeconds fails its I/O, also where an initiator has taken it up meanwhile, until it is back',
+  async () =>
+    KernelNbd.use(async (host) => {
+      const disk = host.lab.disk();
+      const target = await startTarget(host.lab, `e10.3=${disk}`);
+      await host.start();
+      const device = await host.attach('e10.3', DEAD_SECONDS);
+      const read = async (): Promise<number | null> =>
+        runUnhurried('dd', `if=${device}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct');
+      assert.equal(await read(), 0);
+
+      await target.end('SIGKILL');
+      await kill(host.initiator, 'SIGKILL');
+      await host.start();
+      assert.equal(await read(), 1);
+      const found = await host.attachment('e10.3');
+      assert.deepEqual([found?.state, found?.device], ['down', device]);
+
+      await startTarget(host.lab, `e10.3=${disk}`);
+      await host.connected('e10.3');
+      assert.equal(await read(), 0);
       await host.detach('e10.3');
       assert.equal(attributeOf(device, 'backend'), undefined);
     }),
