@@ -57,7 +57,7 @@ export class Sender {
     const framesMax = target.framesMax;
     while (target.hasWork && target.inFlight < framesMax) {
       const again = target.ready.head;
-      const path = choosePath(target, again === undefined ? undefined : this.#lastPath(again));
+      const path = this.#choosePath(target, again);
       if (path === undefined) return;
       const fragment = again === undefined ? this.#cut(target, volume, path) : this.#again(target, path);
       if (fragment === undefined) {
@@ -81,6 +81,31 @@ export class Sender {
     this.#recovery.forgetCopy(fragment, copy);
     fragment.state = FRAGMENT_RESEND;
     path.target.ready.unshift(fragment);
+  }
+
+  /** The usable path with most room, in share of its window; rather another one than `again` was sent on before. */
+  #choosePath(target: Target, again: Fragment | undefined): Path | undefined {
+    const avoid = again === undefined ? undefined : this.#lastPath(again);
+    let best: Path | undefined;
+    let bestLoad = Infinity;
+    for (const path of target.paths) {
+      if (!path.usable || path.port.batch.full) continue;
+      if (path.inFlight >= path.window.size && (again !== undefined || !this.#isHeldUp(path))) continue;
+      const load = path === avoid ? 1 - Number.EPSILON : path.inFlight / path.window.size;
+      if (best === undefined || load < bestLoad) {
+        best = path;
+        bestLoad = load;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * All that the path lets through is one frame that went unanswered before, with nothing sent after it. Whether the target is silent, or
+   * that one slow, is told by another frame: a bad sector must not keep all others waiting.
+   */
+  #isHeldUp({ window, inFlight, head }: Path): boolean {
+    return window.size === 1 && inFlight === 1 && (this.#core.copies.fragment[head]?.losses ?? 0) > 0;
   }
 
   #lastPath(fragment: Fragment): Path | undefined {
@@ -252,19 +277,4 @@ function alignedLength(lba: number, left: number, max: number): number {
   if (max < ALIGN_SECTORS) return max;
   const past = (lba + max) % ALIGN_SECTORS;
   return max - past;
-}
-
-/** The usable path with most room, in share of its window; another one than `avoid` if there is any. */
-function choosePath(target: Target, avoid: Path | undefined): Path | undefined {
-  let best: Path | undefined;
-  let bestLoad = 1;
-  for (const path of target.paths) {
-    if (!path.usable || path.port.batch.full || path.inFlight >= path.window.size) continue;
-    const load = path === avoid ? 1 - Number.EPSILON : path.inFlight / path.window.size;
-    if (best === undefined || load < bestLoad) {
-      best = path;
-      bestLoad = load;
-    }
-  }
-  return best;
 }

@@ -41,6 +41,23 @@ describe('slow requests', () => {
     expect(told(lab).some((text) => text.includes('down'))).toBe(false);
   });
 
+  test.each([25_000, 70_000, 130_000, 400_000])(
+    'Engine serves others at once that come when one slow request has been alone for %i us',
+    (aloneUs) => {
+      const { lab, target, volume } = Laboratory.simple();
+      target.slowness = (opcode, lba) => (opcode === ATA_READ_EXT && lba === SLOW_LBA ? 2_000_000 : 0);
+      const slow = lab.submit(volume, OP_READ, SLOW_LBA, 1);
+      lab.run(aloneUs);
+      const startUs = lab.nowUs;
+      for (let round = 0; round < 8; round++) {
+        const beside = lab.submit(volume, OP_READ, 64, 1);
+        lab.runUntil(() => lab.ended(beside), 1_000_000);
+      }
+      expect(lab.nowUs - startUs).toBeLessThan(20_000);
+      expect(lab.ended(slow)).toBe(false);
+    },
+  );
+
   test.each<BlockOp>([OP_READ, OP_WRITE])(
     'Engine ends a request after 20 s when the disk does its copies one after another (operation %i)',
     (op) => {
