@@ -15,6 +15,8 @@ export interface FakeTargetOptions {
   readonly badFromLba: number;
   /** The first request at or beyond this LBA makes it fall silent altogether, until its behaviour is set again. */
   readonly silentFromLba: number;
+  /** Reads and writes at or beyond this LBA are not answered: the disk hangs there. */
+  readonly hangsFromLba: number;
   /** The error: an AoE error code, or 0 for the two ATA registers. */
   readonly aoeError: number;
   readonly ataStatus: number;
@@ -41,6 +43,7 @@ export const FAKE_TARGET_DEFAULTS: FakeTargetOptions = {
   writes: 'good',
   badFromLba: Number.MAX_SAFE_INTEGER,
   silentFromLba: Number.MAX_SAFE_INTEGER,
+  hangsFromLba: Number.MAX_SAFE_INTEGER,
   aoeError: 0,
   ataStatus: 0x41,
   ataError: 0x40,

@@ -104,7 +104,7 @@ function answerData(request: Buffer): void {
   if (isRead) seen.reads++;
   if (isWrite) seen.writes++;
   if (lba + sectors > options.silentFromLba) options = { ...options, ...SILENT };
-  if (options[isRead ? 'reads' : 'writes'] === 'silent') return;
+  if (options[isRead ? 'reads' : 'writes'] === 'silent' || lba + sectors > options.hangsFromLba) return;
   if (lba + sectors > options.badFromLba) {
     answerError(request);
     return;

@@ -5,6 +5,7 @@ import { KernelConnections } from '../../src/initiator/attach/kernel-connections
 import { NbdCalls } from '../../src/initiator/attach/nbd-calls.ts';
 import { NbdDevice } from '../../src/initiator/attach/nbd-device.ts';
 import { NbdLink } from '../../src/initiator/attach/nbd-link.ts';
+import { NbdQueues } from '../../src/initiator/attach/nbd-queues.ts';
 import { readNbdRecords, writeNbdRecord, type NbdRecord } from '../../src/initiator/attach/nbd-record.ts';
 import { NbdBackend } from '../../src/initiator/attach/nbd.ts';
 import { bootId } from '../../src/system/boot-id.ts';
@@ -77,7 +78,7 @@ async function grown(): Promise<unknown> {
   writeFileSync(join(DEVICE, 'size'), '4096\n');
   const setTimeoutMs = (ms: number): void => writeFileSync(join(DEVICE, 'queue/io_timeout'), `${ms}\n`);
   const stub = new NbdCalls({ alarm: () => undefined, thread: new URL('./nbd-slow-thread.js', import.meta.url) });
-  const device = new NbdDevice(RECORD, 0, { connections, calls: stub, notice: () => undefined });
+  const device = new NbdDevice(RECORD, 0, { connections, calls: stub, queues: new NbdQueues(), notice: () => undefined });
   setTimeoutMs(10_000);
   // Nothing but RECONFIGURE is refused there: it was tried to set it as it should be.
   const again = await device.grow(4_096).catch(({ errno }: { errno?: string }) => errno);

@@ -9,8 +9,10 @@ import { exclusiveOpenFailure } from './exclusive-open.ts';
 import type { KernelConnection, KernelConnections, NewConnection } from './kernel-connections.ts';
 import type { NbdCalls } from './nbd-calls.ts';
 import { NbdLink } from './nbd-link.ts';
+import type { NbdQueues } from './nbd-queues.ts';
 import type { NbdRecord } from './nbd-record.ts';
-import { identifierOf, ioTimeoutMsOf, setIoTimeout, sizeBytesOf, tune, type NbdTuning } from './nbd-sysfs.ts';
+import { identifierOf, sizeBytesOf } from './nbd-sysfs.ts';
+import { hasIoTimeout, setIoTimeout, tune, type NbdTuning } from './nbd-tuning.ts';
 import { allowWrites } from './writable.ts';
 
 /** The kernel never takes a request for lost by itself: nothing that ext4 or XFS survive comes of that. It holds I/O for a day. */
@@ -32,6 +34,7 @@ const HOLD_AGAIN_MS = 5_000;
 export interface NbdSurroundings {
   readonly connections: KernelConnections;
   readonly calls: NbdCalls;
+  readonly queues: NbdQueues;
   /** Told what happens to the device of a volume, a sentence; `dead` when it is lost. */
   readonly notice: (kind: 'nbd' | 'dead', name: string, text: string) => void;
 }
@@ -127,7 +130,7 @@ export class NbdDevice {
     }
     if (sizeBytes > presentBytes) await this.#enlarge(sizeBytes);
     // Who let it grow may have failed after that.
-    else if (this.#isLeftInTheMiddle) await this.#holdAsBefore();
+    else if (await this.#isLeftInTheMiddle()) await this.#holdAsBefore();
     this.record = { ...this.record, sectors };
   }
 
@@ -143,7 +146,7 @@ export class NbdDevice {
     ];
     try {
       await this.#around.calls.run({ op: 'grow', changes, last: { ...which, ...HOLDING } });
-      await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+      await setIoTimeout(this.#around.queues, this.index, TUNING.ioTimeoutMs);
     } catch (error) {
       void this.holdAgain();
       throw error;
@@ -153,7 +156,7 @@ export class NbdDevice {
   /** The kernel takes no request for lost by itself any more. */
   async #holdAsBefore(): Promise<void> {
     await this.#hold();
-    await setIoTimeout(this.index, TUNING.ioTimeoutMs);
+    await setIoTimeout(this.#around.queues, this.index, TUNING.ioTimeoutMs);
   }
 
   /** Makes the kernel hold I/O as before, if somebody who let the device grow could not; goes on until that is done. */
@@ -167,7 +170,7 @@ export class NbdDevice {
   /** @returns whether there is nothing left to do */
   async #isHeldAgain(told: boolean): Promise<boolean> {
     try {
-      if (this.#around.calls.isStopped || !this.#isOurs || !this.#isLeftInTheMiddle) return true;
+      if (this.#around.calls.isStopped || !this.#isOurs || !(await this.#isLeftInTheMiddle())) return true;
       await this.#holdAsBefore();
       if (told) this.#tell('holds its I/O again');
       return true;
@@ -186,7 +189,7 @@ export class NbdDevice {
     let isHeld = true;
     try {
       // First: who waits for the connection shall not be given up.
-      if (this.#isLeftInTheMiddle && this.#isOurs) await this.#hold();
+      if (this.#isOurs && (await this.#isLeftInTheMiddle())) await this.#hold();
     } catch {
       isHeld = false;
     }
@@ -197,6 +200,22 @@ export class NbdDevice {
       await this.#tune();
     } catch (error) {
       this.#tell(`works, but could not be set: ${(error as Error).message}`);
+      void this.#tuneWhenIdle();
+    }
+  }
+
+  /** Sets what something stuck has kept from being set: the connection may have been all that it waited for. */
+  async #tuneWhenIdle(): Promise<void> {
+    const { calls, queues } = this.#around;
+    while (queues.trouble(this.index) !== '') {
+      await queues.idle(this.index);
+      try {
+        if (calls.isStopped || !this.#isOurs) return;
+        await this.#tune();
+        this.#tell('is set now');
+      } catch (error) {
+        this.#tell(`could still not be set: ${(error as Error).message}`);
+      }
     }
   }
 
@@ -219,8 +238,8 @@ export class NbdDevice {
   }
 
   /** Whoever made it, or let it grow, has not come to the end of that. @throws DeviceError: nobody knows */
-  get #isLeftInTheMiddle(): boolean {
-    return ioTimeoutMsOf(this.index) !== TUNING.ioTimeoutMs;
+  async #isLeftInTheMiddle(): Promise<boolean> {
+    return !(await hasIoTimeout(this.#around.queues, this.index, TUNING.ioTimeoutMs));
   }
 
   /** Sets the new device, and makes sure that it is the one that was meant. */
@@ -244,8 +263,13 @@ export class NbdDevice {
     await this.#around.calls.run({ op: 'reconfigure', change: { index: this.index, identifier, ...HOLDING } });
   }
 
+  /** @throws DeviceError when the timeout can't be set, or the device stands still because of something that could not be set yet */
   async #tune(): Promise<void> {
-    for (const problem of await tune(this.index, TUNING)) this.#tell(`works, but ${problem}`);
+    const { queues } = this.#around;
+    const problems = await tune(queues, this.index, TUNING);
+    const stuck = queues.trouble(this.index);
+    if (stuck !== '') throw new DeviceError('unavailable', problems.join('; ') || stuck);
+    for (const problem of problems) this.#tell(`works, but ${problem}`);
   }
 
   async #requireUnused(): Promise<void> {

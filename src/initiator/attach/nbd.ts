@@ -9,6 +9,7 @@ import { KernelConnections } from './kernel-connections.ts';
 import { NbdCalls } from './nbd-calls.ts';
 import { isRoomy, NbdDevice, type NbdSurroundings } from './nbd-device.ts';
 import { nbdObstacle } from './nbd-preflight.ts';
+import { NbdQueues } from './nbd-queues.ts';
 import { newIdentifier, readNbdRecords, removeNbdRecord, writeNbdRecord, type NbdRecord } from './nbd-record.ts';
 import { nbdDevices, sizeBytesOf } from './nbd-sysfs.ts';
 import { staticIndex } from './static-index.ts';
@@ -37,6 +38,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
   readonly #notice: Notice;
   readonly #staticMinors: boolean;
   readonly #calls: NbdCalls;
+  readonly #queues = new NbdQueues();
   readonly #devices = new Map<string, NbdDevice>();
   #dataPath: CommandTarget | undefined;
   #connections: KernelConnections | undefined;
@@ -262,7 +264,7 @@ export class NbdBackend implements AttachBackend, LastingDevices {
 
   get #around(): NbdSurroundings {
     if (this.#connections === undefined) throw new Error('the nbd backend was given no data path');
-    return { connections: this.#connections, calls: this.#calls, notice: this.#notice };
+    return { connections: this.#connections, calls: this.#calls, queues: this.#queues, notice: this.#notice };
   }
 
   /** The devices that are there of those that records speak of; and the records of those that are gone. */

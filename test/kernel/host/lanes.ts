@@ -16,6 +16,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'nbd-life': 80,
   'nbd-names': 80,
   'nbd-preflight': 70,
+  'nbd-sick-target': 110,
 };
 const SECONDS_OF_OTHERS = 10;
 
