@@ -2,21 +2,21 @@ import { basename } from 'node:path';
 
 /** About how many seconds files of cases take in one guest on a quiet machine; it only decides which guest runs them. */
 const SECONDS: Readonly<Record<string, number>> = {
-  'csi-sanity': 330,
-  'csi-crash': 270,
-  'prove-endings': 230,
-  'nbd-hazards': 230,
-  'nbd-hand-over': 220,
-  'prove-faults': 150,
-  'nbd-hand-over-crash': 140,
-  'nbd-away': 120,
-  demo: 110,
-  peers: 110,
-  pressure: 90,
-  'nbd-life': 80,
-  'nbd-names': 80,
-  'nbd-preflight': 70,
-  'nbd-sick-target': 110,
+  'csi-sanity': 280,
+  'nbd-hand-over': 255,
+  'csi-crash': 225,
+  'nbd-hazards': 195,
+  'prove-endings': 180,
+  'prove-faults': 165,
+  pressure: 160,
+  'nbd-away': 155,
+  'nbd-sick-target': 140,
+  demo: 130,
+  'nbd-hand-over-crash': 110,
+  peers: 80,
+  'nbd-names': 75,
+  'nbd-life': 70,
+  'nbd-preflight': 45,
 };
 const SECONDS_OF_OTHERS = 10;
 
