@@ -6,7 +6,7 @@ import { fioVerifyFor, runProgram } from '../support/faults-clients.ts';
 import { ANSWERING, SILENT } from '../support/faults-fake-target-client.ts';
 import { inLaboratory, MIB, SAN, SAN_MAC, TARGET, TARGET_MAC, type Laboratory } from '../support/faults-laboratory.ts';
 import { NbdClient } from '../support/faults-nbd-client.ts';
-import { within } from '../support/faults-process.ts';
+import { eventually, within } from '../support/faults-process.ts';
 import { command, describeIf, root, testIf, type Requirement } from '../support/requires.ts';
 import type { NetworkNamespace } from '../support/system-namespace.ts';
 
@@ -138,7 +138,7 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       const stranger = await lab.fakeTarget({ serial: 'not ours', ...SILENT });
       const initiator = lab.initiate(SAN);
       await initiator.attachNow('e10.3');
-      const io = fioVerifyFor(6, initiator.uri('e10.3'), lab.folder);
+      const io = fioVerifyFor(9, initiator.uri('e10.3'), lab.folder);
       await initiator.busy('e10.3');
       await sleep(1_000);
       // No silence in between that would make the initiator ask: the announcement must be enough.
@@ -146,8 +146,8 @@ describeIf([root(), command('ip', 'iproute2'), command('vblade'), command('fio')
       await stranger.appear(ANSWERING);
       const mismatch = await initiator.state('e10.3', 'mismatch', 2_000);
       expect(mismatch.reason).toMatch(/expected serial "ours".*found serial "not ours"/);
-      // The next one is held, also where the last had just been answered.
-      await initiator.busy('e10.3');
+      // The next one is held, where the last had just been answered.
+      await eventually('a held request', 2_000, async () => (await initiator.attachment('e10.3')).requestsInFlight > 0);
       await initiator.notice('identity-mismatch', /e10\.3 on san0 .* is not the disk that was attached: .* I\/O is held/);
       // What was on its way before anybody could know is past.
       await sleep(100);
