@@ -27,10 +27,9 @@ interface Call {
 }
 
 /**
- * Settings of the kernel's NBD devices that may have to wait for their requests: all of /sys/block/nbdN/queue. Up to Linux 6.10 a new
- * scheduler is set with the queue's lock, when no request is under way any more, and whoever as much as reads there wants that lock;
- * later versions wait likewise, without the lock. So one request whose target is silent makes all of this last for as long as the
- * silence, uninterruptibly.
+ * Settings of the kernel's NBD devices that may have to wait for their requests: all of /sys/block/nbdN/queue. Some are set when no
+ * request is under way any more (6.1: a scheduler; 6.12: the timeout, too), and whoever as much as reads there waits for who sets it
+ * (seen with both). So one request whose target is silent makes all of this last for as long as the silence, uninterruptibly.
  *
  * Hence a process of its own does it, and not a thread. Threads of Node's pool are four; and a killed process does not let go of its
  * descriptors before its last thread has ended: neither of the socket without which that request is never answered, nor of the lock

@@ -17,6 +17,8 @@ const SECTOR_BYTES = 512;
 /** By then the initiator has given up to wait for what is stuck. */
 const STUCK_MS = 20_000;
 const ANSWER_MS = 5_000;
+/** Who reads a new device may come too late to be in the way. */
+const TRIES_MAX = 5;
 
 kernelCase(
   'an attach whose new device is read by somebody in vain ends, and all other volumes go on meanwhile',
@@ -25,33 +27,44 @@ kernelCase(
       await host.lab.fakeTarget({ slot: 3, hangsFromLba: HANGS_FROM_LBA });
       await host.lab.vblade('e10.4', host.lab.disk());
       await host.start();
-      const offset = String(HANGS_FROM_LBA * SECTOR_BYTES);
-      const reader = host.lab.script('kernel-first-read', host.lab.initiator, ['e10.3', offset]);
-      await eventually('the reader to look', 20_000, () => reader.lines.length > 0);
-
-      const started = performance.now();
-      const attaching = host.attach('e10.3').catch((error: Error) => error.message);
-      await eventually('the read to hang', 20_000, async () => ((await host.attachment('e10.3'))?.requestsInFlight ?? 0) > 0);
-      await sleep(STUCK_MS / 2);
-      await within('a list', ANSWER_MS, host.attachments());
-      const other = await within('an attach', STUCK_MS, host.attach('e10.4'));
-      assert.equal(await runUnhurried('dd', `if=${other}`, 'of=/dev/null', 'bs=1M', 'count=8', 'iflag=direct'), 0);
-      const answer = await within('the attach', STUCK_MS, attaching);
-      figure(`the attach was answered after ${((performance.now() - started) / 1000).toFixed(1)} s: ${answer}`);
-
-      await within('a list', ANSWER_MS, host.attachments());
-      await within('force', STUCK_MS, host.detach('e10.3', true));
-      assert.deepEqual(
-        (await host.attachments()).map(({ name }) => name),
-        ['e10.4'],
-      );
-      await eventually('the read to fail', 20_000, () => reader.lines.includes('EIO'));
+      let answer = '';
+      for (let tries = 1; ; tries++) {
+        const started = performance.now();
+        answer = await attachWhileRead(host);
+        const seconds = ((performance.now() - started) / 1000).toFixed(1);
+        figure(`the attach was answered after ${seconds} s: ${answer}`);
+        if (!answer.startsWith('/dev/')) break;
+        assert.ok(tries < TRIES_MAX, 'the device was always set before it was read');
+      }
+      assert.match(answer, /has not returned from writing/);
       assert.doesNotMatch(execFileSync('ps', ['-eo', 'stat,args'], { encoding: 'utf8' }), /^D.* sh /m);
       await host.detach('e10.4');
       await kill(host.initiator, 'SIGKILL');
     }),
-  120_000,
+  240_000,
 );
+
+/** @returns the error of the attach, or its device, when that was set before the read came; either way it is gone again */
+async function attachWhileRead(host: KernelNbd): Promise<string> {
+  const offset = String(HANGS_FROM_LBA * SECTOR_BYTES);
+  const reader = host.lab.script('kernel-first-read', host.lab.initiator, ['e10.3', offset]);
+  await eventually('the reader to look', 20_000, () => reader.lines.length > 0);
+  const attaching = host.attach('e10.3').catch((error: Error) => error.message);
+  await eventually('the read to hang', 20_000, async () => ((await host.attachment('e10.3'))?.requestsInFlight ?? 0) > 0);
+  await sleep(STUCK_MS / 2);
+  await within('a list', ANSWER_MS, host.attachments());
+  const other = await within('an attach', STUCK_MS, host.attach('e10.4'));
+  assert.equal(await runUnhurried('dd', `if=${other}`, 'of=/dev/null', 'bs=1M', 'count=8', 'iflag=direct'), 0);
+  const answer = await within('the attach', STUCK_MS, attaching);
+
+  await within('force', STUCK_MS, host.detach('e10.3', true));
+  assert.deepEqual(
+    (await host.attachments()).map(({ name }) => name),
+    ['e10.4'],
+  );
+  await eventually('the read to fail', 20_000, () => reader.lines.includes('EIO'));
+  return answer;
+}
 
 kernelCase(
   'an initiator that sets a device in vain can be killed, and the next one connects the device and sets it when it can',
@@ -74,7 +87,7 @@ kernelCase(
       );
 
       const stuck = await host.start();
-      await stuck.logged(new RegExp(`${device} of e10\\.3 works, but could not be set: .*scheduler.* has not returned`));
+      await stuck.logged(new RegExp(`${device} of e10\\.3 works, but .*scheduler could not be set`));
       await within('a list', ANSWER_MS, host.attachments());
       await kill(stuck, 'SIGKILL');
 
