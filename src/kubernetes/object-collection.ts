@@ -33,6 +33,8 @@ export interface CollectionParts<T = unknown> {
   readonly onProblem: (message: string) => void;
   /** What lists read is kept, as this makes it: see ObjectListing. Left out, nothing is. */
   readonly kept?: (value: T) => T;
+  /** For tests. */
+  readonly steadyMs?: () => number;
 }
 
 interface StoredObject {

@@ -8,6 +8,8 @@ import { eachPage } from './pages.ts';
 /** Objects that are read one by one at a time; where more than this part of all have changed, all are read. */
 const READS_PARALLEL = 8;
 const CHANGED_PART_MAX = 1 / 4;
+/** Nothing is believed for longer: a server whose data was restored from a backup gives versions again that it has given before. */
+export const BELIEVED_MS = 600_000;
 
 /** An object as it was read: its record, or what is wrong with that. */
 export interface Listed<T> {
@@ -30,12 +32,15 @@ export interface ListingParts<T, O extends ObjectMetadata> {
    * instant, and callers share them.
    */
   readonly isRemembering: boolean;
+  /** For tests. */
+  readonly steadyMs?: (() => number) | undefined;
 }
 
 /** All objects of a collection, by the names of their records. */
 export class ObjectListing<T, O extends ObjectMetadata> {
   readonly #parts: ListingParts<T, O>;
   #known: ReadonlyMap<string, Listed<T>> = new Map();
+  #allReadMs = -Infinity;
 
   constructor(parts: ListingParts<T, O>) {
     this.#parts = parts;
@@ -43,9 +48,13 @@ export class ObjectListing<T, O extends ObjectMetadata> {
 
   /** @throws VolumeError, UnreachableError */
   async read(): Promise<ReadonlyMap<string, Listed<T>>> {
-    if (!this.#parts.isRemembering) return this.#readAll();
+    const { isRemembering, steadyMs = () => performance.now() } = this.#parts;
+    if (!isRemembering) return this.#readAll();
+    const nowMs = steadyMs();
+    const isOld = nowMs - this.#allReadMs >= BELIEVED_MS;
     // With an older view, if another call is faster: what has changed is found by its version in any case.
-    const found = this.#known.size === 0 ? await this.#readAll() : await this.#readChanged(this.#known);
+    const found = isOld ? await this.#readAll() : await this.#readChanged(this.#known);
+    if (isOld) this.#allReadMs = nowMs;
     this.#known = found;
     return found;
   }

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from '@jest/globals';
 import type { ApiAnswer, ApiConnection, ApiRequest } from '../../src/kubernetes/api-connection.ts';
 import type { MetadataWatcher } from '../../src/kubernetes/metadata-watcher.ts';
 import { METADATA_LIST } from '../../src/kubernetes/metadata.ts';
+import { BELIEVED_MS } from '../../src/kubernetes/object-listing.ts';
 import { ObjectCollection } from '../../src/kubernetes/object-collection.ts';
 import { NODES } from '../../src/kubernetes/resources.ts';
 
@@ -12,13 +13,14 @@ let missing: Set<string>;
 /** What was asked of it. */
 let asked: string[];
 let problems: string[];
+let nowMs: number;
 let collection: ObjectCollection<string>;
 
 const NAMES = Array.from({ length: 40 }, (_, index) => `n${String(index).padStart(2, '0')}`);
 
 beforeEach(() => {
   objects = new Map(NAMES.map((name) => [name, { version: '1', value: `of ${name}` }]));
-  [asked, problems, missing] = [[], [], new Set()];
+  [asked, problems, missing, nowMs] = [[], [], new Set(), 0];
   const server: Pick<ApiConnection, 'request'> = { request: async (request) => Promise.resolve(answer(request)) };
   collection = new ObjectCollection<string>({
     connection: server as ApiConnection,
@@ -30,6 +32,7 @@ beforeEach(() => {
     problemOf: (_name, value) => (value === 'damaged' ? 'it is damaged' : undefined),
     onProblem: (message) => void problems.push(message),
     kept: (value) => value,
+    steadyMs: () => nowMs,
   });
 });
 
@@ -98,4 +101,14 @@ test('a damaged record is told of by each list, also by one that has not read it
   objects.set('n03', { version: '3', value: 'repaired' });
   expect(await listed()).toEqual(there());
   expect(problems).toHaveLength(3);
+});
+
+test('what has another record at the version that it had, after a restore from a backup, is found in the end', async () => {
+  await listed();
+  objects.set('n07', { version: '1', value: 'of another time' });
+  nowMs = BELIEVED_MS - 1;
+  await listed();
+  nowMs = BELIEVED_MS;
+  expect(await listed()).toEqual(there());
+  expect(asked).toEqual(['all', 'versions', 'all']);
 });
