@@ -193,7 +193,7 @@ export class NodeRecorder {
     }
     this.#refusal =
       `cannot write the record of node ${record.nodeId}: another machine uses this name (its storage interfaces: ` +
-      `${found.macs.join(', ') || 'none'}; here: ${record.macs.join(', ') || 'none'}), and has volumes. Give each machine a name (--node-id) of its ` +
+      `${found.macs.join(', ') || 'none'}; here: ${record.macs.join(', ') || 'none'}). Give each machine a name (--node-id) of its ` +
       `own; if this is that machine with other interfaces, or that one is off for good, ${recordRemoval(record.nodeId)}`;
     throw new VolumeError('failed-precondition', this.#refusal);
   }

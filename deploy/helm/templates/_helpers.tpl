@@ -118,7 +118,7 @@ capabilities:
 {{- fail "initiator.resources.limits.cpu is set: each time the initiator is throttled, all volumes of its node stand still. Remove the limit" }}
 {{- end }}
 {{- $strategy := .Values.node.updateStrategy }}
-{{- if and .Values.registrar.enabled (eq ($strategy.type | default "RollingUpdate") "RollingUpdate") (ne (toString (dig "rollingUpdate" "maxSurge" 0 $strategy)) "0") }}
+{{- if and .Values.registrar.enabled (eq ($strategy.type | default "RollingUpdate") "RollingUpdate") (not (has (toString (get ($strategy.rollingUpdate | default dict) "maxSurge" | default 0)) (list "0" "0%"))) }}
 {{- fail "registrar.enabled is set and node.updateStrategy has maxSurge: the sidecar of the old pod, when it ends, takes the socket of the new pod's away, and the kubelet forgets the driver. Set node.updateStrategy.type=OnDelete, or rollingUpdate.maxSurge=0 with maxUnavailable=1; or leave the sidecar out: the driver registers itself" }}
 {{- end }}
 {{- include "aoe.requireOwnClusterId" . }}
