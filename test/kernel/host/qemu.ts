@@ -18,10 +18,10 @@ export function provideQemu(cache: string, say: (text: string) => void): readonl
     const folder = cachedFolder(cache, FOLDER, (unpacked, scratch) => {
       say(`fetching QEMU of Debian's backports into ${cache}`);
       unpackPackages(PACKAGES, unpacked, scratch, backports(scratch));
-      const major = majorOf(wordsIn(unpacked));
-      if (!(major >= FAST_MAJOR)) throw new Error(`what backports have is version ${String(major)}`);
+      requireFast(wordsIn(unpacked));
     });
-    return wordsIn(folder);
+    // This machine's libraries may have changed since.
+    return requireFast(wordsIn(folder));
   } catch (error) {
     say(`guests run on the QEMU of this machine, which is slow: no newer one from backports: ${(error as Error).message}`);
     return [INSTALLED];
@@ -31,6 +31,12 @@ export function provideQemu(cache: string, say: (text: string) => void): readonl
 /** The program, and where it finds firmware of its own version. */
 function wordsIn(folder: string): readonly string[] {
   return [join(folder, 'usr/bin', INSTALLED), ...['qemu', 'seabios'].flatMap((name) => ['-L', join(folder, 'usr/share', name)])];
+}
+
+function requireFast(words: readonly string[]): readonly string[] {
+  const major = majorOf(words);
+  if (major >= FAST_MAJOR) return words;
+  throw new Error(`what backports have is version ${String(major)}`);
 }
 
 function majorOf([program, ...words]: readonly string[]): number {
